@@ -1,0 +1,39 @@
+/*
+ * Branded integers. An address, a frame number and an order are all numbers; mixing them is a type error.
+ * Addresses stay below 2^52, so plain numbers are exact.
+ */
+import { PAGE_SHIFT, PAGE_SIZE } from './limits.ts';
+
+declare const unit: unique symbol;
+
+/** Physical address in bytes. */
+export type Phys = number & { readonly [unit]: 'phys' };
+/** Page frame number: physical address / 4096. */
+export type Pfn = number & { readonly [unit]: 'pfn' };
+/** Power-of-two size of a block in pages. */
+export type Order = number & { readonly [unit]: 'order' };
+
+export const phys = (bytes: number): Phys => bytes as Phys;
+export const pfn = (frames: number): Pfn => frames as Pfn;
+export const order = (n: number): Order => n as Order;
+
+export const physOf = (frame: Pfn): Phys => (frame * PAGE_SIZE) as Phys;
+export const pfnOf = (address: Phys): Pfn => Math.floor(address / PAGE_SIZE) as Pfn;
+export const pagesOf = (o: Order): number => 2 ** o;
+export const bytesOf = (o: Order): number => PAGE_SIZE * 2 ** o;
+
+/** Smallest order whose block holds `bytes`. @kernel get_order */
+export function orderOf(bytes: number): Order {
+  const pages = Math.ceil(bytes / PAGE_SIZE);
+  let o = 0;
+  while (2 ** o < pages) o++;
+  return o as Order;
+}
+
+/** Rounds up to a multiple of `to`. */
+export const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
+/** Rounds down to a multiple of `to`. */
+export const roundDown = (n: number, to: number): number => Math.floor(n / to) * to;
+
+export const hex = (n: number): string => `0x${n.toString(16)}`;
+export const isPageAligned = (address: number): boolean => address % (1 << PAGE_SHIFT) === 0;
