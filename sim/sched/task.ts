@@ -1,0 +1,76 @@
+/*
+ * Tasks: threads of agents and of the kernel. A task is a generator; between two yields nothing else runs.
+ *
+ *              spawn            waits for a lock
+ *     (none) ---------> runnable <------------> blocked
+ *                        |    |      is handed it
+ *               returns  |    |  oopses
+ *                        v    v
+ *                 finished    dead
+ *
+ * An ended task keeps the locks it holds: after an oops as in Linux, and after a successful reboot hook by
+ * design (luo_session_serialize_rwsem is then held for writing for ever). Task 0 is the boot context. It is no
+ * generator, runs whenever the scheduler does not, and can never wait.
+ */
+import type { Op } from '../base/point.ts';
+import type { LockId, LockMode } from './lock.ts';
+
+declare const brand: unique symbol;
+
+/** Tasks are numbered from 1 in each kernel, in order of creation; 0 is the boot context. */
+export type TaskId = number & { readonly [brand]: 'task' };
+
+export type TaskState = 'runnable' | 'blocked' | 'finished' | 'dead';
+
+/** No lock: what `waitsFor` is while a task waits for none. */
+export const NO_LOCK = -1 as LockId;
+
+export class Task {
+  readonly id: TaskId;
+  readonly name: string;
+  /** Index of the CPU it runs on, for life. */
+  readonly cpu: number;
+  state: TaskState = 'runnable';
+  /** Locks held, oldest first, as pairs (lock, row). A lock held twice for reading stands twice. */
+  readonly held: number[] = [];
+  /** What a blocked task waits for. */
+  waitsFor: LockId = NO_LOCK;
+  waitsRow = 0;
+  waitsMode: LockMode = 'lock';
+  /** What the body of a finished task returned. */
+  result: unknown = undefined;
+  /** What there is left to run; undefined for the boot context and for ended tasks. */
+  op: Op<unknown> | undefined = undefined;
+
+  constructor(id: TaskId, name: string, cpu: number) {
+    this.id = id;
+    this.name = name;
+    this.cpu = cpu;
+  }
+
+  /** Notes that the task holds a lock. Locks call this, nobody else. */
+  hold(lock: LockId, row: number): void {
+    this.held.push(lock, row);
+  }
+
+  /** Notes that the task no longer holds a lock. False if it did not: nothing changes then. */
+  release(lock: LockId, row: number): boolean {
+    const { held } = this;
+    for (let i = held.length - 2; i >= 0; i -= 2) {
+      if (held[i] !== lock || held[i + 1] !== row) continue;
+      for (; i < held.length - 2; i++) held[i] = held[i + 2] as number;
+      held.pop();
+      held.pop();
+      return true;
+    }
+    return false;
+  }
+
+  holds(lock: LockId, row: number): boolean {
+    const { held } = this;
+    for (let i = 0; i < held.length; i += 2) {
+      if (held[i] === lock && held[i + 1] === row) return true;
+    }
+    return false;
+  }
+}
