@@ -1,0 +1,134 @@
+/*
+ * Open files, as far as live update needs them: a struct file has operations, something private, and references.
+ *
+ *   descriptor --+
+ *                +--> struct file --> operations (release ...), private
+ *   LUO keeps ---+
+ *
+ * The last fput runs release. Files are records of the filp slab; a handle names one.
+ */
+
+import { assert } from '../base/assert.ts';
+import { ERRNO } from '../base/errno.ts';
+import type { Op } from '../base/point.ts';
+import { definePoint } from '../base/point.ts';
+import type { Column } from '../machine/column.ts';
+import type { SlabCache } from '../machine/slab.ts';
+import type { Task } from '../sched/task.ts';
+import type { Kernel } from './kernel.ts';
+
+declare const brand: unique symbol;
+/** A struct file. */
+export type FileHandle = number & { readonly [brand]: 'file' };
+
+/** What a kind of file does. One object per kind, found by number. */
+export interface FileOperations {
+  readonly name: string;
+  /** Runs when the last reference goes; the VFS ignores its result. */
+  release(task: Task, file: FileHandle, privateData: number): Op<number> | number;
+}
+
+const ALLOC_FILE = definePoint('alloc_file', 'filp', 'fault');
+
+/** struct file and the dentry of an anonymous inode: sizeof on x86-64, rounded to the slab's alignment. */
+const FILP_BYTES = 192;
+const DENTRY_BYTES = 192;
+
+const WORDS = 2;
+const PRIVATE = 0;
+/** References in the low 24 bits, kind above. */
+const STATE = 1;
+const REFERENCES = 0xffffff;
+
+export class Vfs {
+  readonly #kernel: Kernel;
+  readonly #filp: SlabCache;
+  readonly #dentries: SlabCache;
+  readonly #records: Column;
+  readonly #dentryOf: Column;
+  readonly #kinds: FileOperations[] = [];
+  /** fs.file-max: struct files that may exist without CAP_SYS_ADMIN. */
+  readonly fileMax: number;
+  /** Whether the task may exceed it; agents are root unless the user floor says otherwise. */
+  capable: (task: Task) => boolean = () => true;
+
+  constructor(kernel: Kernel, fileMax: number) {
+    this.#kernel = kernel;
+    this.fileMax = fileMax;
+    this.#filp = kernel.slab('filp', FILP_BYTES);
+    this.#dentries = kernel.slab('dentry', DENTRY_BYTES);
+    this.#records = this.#filp.records('file', WORDS);
+    this.#dentryOf = this.#filp.records('file->dentry', 1);
+  }
+
+  /** Struct files that exist. */
+  get open(): number {
+    return this.#filp.live;
+  }
+
+  /** Makes a kind of file known and returns its number. Kinds are registered at boot, in initcall order. */
+  registerKind(operations: FileOperations): number {
+    this.#kinds.push(operations);
+    return this.#kinds.length - 1;
+  }
+
+  /** A file over an anonymous inode, with one reference; or -ENFILE, -ENOMEM. @kernel anon_inode_getfile */
+  allocFile(task: Task, kind: number, privateData: number): FileHandle | number {
+    assert(this.#kinds[kind] !== undefined, `no file kind ${kind}`);
+    if (this.#filp.live >= this.fileMax && !this.capable(task)) return -ERRNO.ENFILE;
+    if (this.#kernel.machine.decisions.fails(ALLOC_FILE)) return -ERRNO.ENOMEM;
+    const dentry = this.#dentries.alloc();
+    if (dentry === 0) return -ERRNO.ENOMEM;
+    const file = this.#filp.alloc();
+    if (file === 0) {
+      this.#dentries.free(dentry);
+      return -ERRNO.ENOMEM;
+    }
+    const at = this.#filp.index(file);
+    this.#records.set(at * WORDS + PRIVATE, privateData);
+    this.#records.set(at * WORDS + STATE, (kind << 24) | 1);
+    this.#dentryOf.set(at, dentry);
+    return file as FileHandle;
+  }
+
+  privateData(file: FileHandle): number {
+    return this.#records.get(this.#filp.index(file) * WORDS + PRIVATE);
+  }
+
+  kind(file: FileHandle): number {
+    return this.#records.get(this.#filp.index(file) * WORDS + STATE) >>> 24;
+  }
+
+  references(file: FileHandle): number {
+    return this.#records.get(this.#filp.index(file) * WORDS + STATE) & REFERENCES;
+  }
+
+  /** @kernel get_file */
+  get(file: FileHandle): void {
+    const at = this.#filp.index(file) * WORDS + STATE;
+    assert((this.#records.get(at) & REFERENCES) < REFERENCES, 'too many references');
+    this.#records.set(at, this.#records.get(at) + 1);
+  }
+
+  /** Drops a reference; true for the last one: the caller then runs `release` and frees the file. @kernel fput */
+  put(file: FileHandle): boolean {
+    const at = this.#filp.index(file) * WORDS + STATE;
+    const state = this.#records.get(at);
+    assert((state & REFERENCES) > 0, 'fput without a reference');
+    this.#records.set(at, state - 1);
+    return (state & REFERENCES) === 1;
+  }
+
+  /** What the file's kind does when the last reference is gone. @kernel __fput */
+  release(task: Task, file: FileHandle): Op<number> | number {
+    const operations = this.#kinds[this.kind(file)] as FileOperations;
+    return operations.release(task, file, this.privateData(file));
+  }
+
+  /** Frees a released file. @kernel file_free */
+  free(file: FileHandle): void {
+    assert(this.references(file) === 0, 'a file in use is freed');
+    this.#dentries.free(this.#dentryOf.get(this.#filp.index(file)));
+    this.#filp.free(file);
+  }
+}
