@@ -1,0 +1,100 @@
+/*
+ * A process with a thread that calls the live-update interface directly, one call at a time.
+ */
+import type { Op } from '../../sim/base/point.ts';
+import type { System } from '../../sim/boot/boot.ts';
+import type { FileHandle } from '../../sim/kernel/vfs.ts';
+import { putName } from '../../sim/luo/name.ts';
+import type { Task } from '../../sim/sched/task.ts';
+import { LiveUpdateDevice } from '../../sim/user/liveupdate.ts';
+import { dropFile, Process, Thread } from '../../sim/user/process.ts';
+import { UserMemory } from '../../sim/user/uaccess.ts';
+import {
+  FINISH_ARGUMENT,
+  LIVEUPDATE_IOCTL_CREATE_SESSION,
+  LIVEUPDATE_IOCTL_RETRIEVE_SESSION,
+  LIVEUPDATE_SESSION_FINISH,
+  SESSION_ARGUMENT,
+} from '../../sim/user/uapi.ts';
+import { inTask } from './system.ts';
+
+const encode = (name: string): Uint8Array => Uint8Array.from(name, (c) => c.charCodeAt(0));
+
+export class Caller {
+  readonly system: System;
+  readonly device: LiveUpdateDevice;
+  readonly process: Process;
+  /** Descriptor of the open device. */
+  fd = -1;
+
+  constructor(system: System, limit?: number) {
+    this.system = system;
+    this.device = new LiveUpdateDevice(system);
+    this.process = new Process(system, 'caller', limit);
+  }
+
+  /** Opens the device and remembers the descriptor: the descriptor or an errno. */
+  open(): number {
+    const result = this.call((thread) => this.device.open(thread));
+    if (result >= 0) this.fd = result;
+    return result;
+  }
+
+  /** A session's descriptor or an errno. `name` is bytes, one a character. */
+  create(name: string): number {
+    return this.#session(LIVEUPDATE_IOCTL_CREATE_SESSION, name);
+  }
+
+  retrieve(name: string): number {
+    return this.#session(LIVEUPDATE_IOCTL_RETRIEVE_SESSION, name);
+  }
+
+  finish(fd: number): number {
+    const argument = new UserMemory(FINISH_ARGUMENT.size);
+    argument.words[0] = FINISH_ARGUMENT.size;
+    return this.ioctl(fd, LIVEUPDATE_SESSION_FINISH, argument);
+  }
+
+  close(fd: number): number {
+    return this.call((thread) => {
+      const file = thread.process.detach(fd);
+      return file < 0 ? file : dropFile(this.system, thread.task, file as FileHandle);
+    });
+  }
+
+  ioctl(fd: number, number: number, argument: UserMemory): number {
+    return this.call((thread) => this.device.ioctl(thread, fd, number, argument));
+  }
+
+  /** Runs one call in a task of its own, with what it defers to its return. */
+  call(body: (thread: Thread) => Op<number> | number): number {
+    const { system, process } = this;
+    return inTask(system, (task) => whole(system, task, new Thread(task, process), body));
+  }
+
+  #session(number: number, name: string): number {
+    const argument = sessionArgument(name);
+    const result = this.ioctl(this.fd, number, argument);
+    return result < 0 ? result : (argument.words[SESSION_ARGUMENT.at.fd / 4] as number);
+  }
+}
+
+/** The argument of create and retrieve. */
+export function sessionArgument(name: string): UserMemory {
+  const argument = new UserMemory(SESSION_ARGUMENT.size);
+  argument.words[0] = SESSION_ARGUMENT.size;
+  putName(argument.words, SESSION_ARGUMENT.at.name / 4, encode(name));
+  return argument;
+}
+
+function* whole(
+  system: System,
+  task: Task,
+  thread: Thread,
+  body: (thread: Thread) => Op<number> | number,
+): Op<number> {
+  const called = body(thread);
+  const result = typeof called === 'number' ? called : yield* called;
+  for (const file of thread.dropped) yield* dropFile(system, task, file);
+  return result;
+}
