@@ -1,0 +1,140 @@
+/*
+ * From BootParams to a running kernel, in the order of a real boot:
+ *
+ *   setup_arch        memblock learns of memory; kho_populate accepts or refuses; scratch-only if accepted
+ *   mm_core_init      struct pages and hash tables (early allocations); kho_memory_init; memblock_free_all
+ *   early_initcall    liveupdate_early_init: the incoming tree, a panic if it is broken
+ *   fs_initcall       kho_init: outgoing tracker and root FDT
+ *   late_initcall     luo_late_startup, then the device
+ *
+ * A bad address or an endless walk this early is the end of a real kernel: a panic here.
+ */
+import { assert } from '../base/assert.ts';
+import { NR_FILE, PAGE_SIZE } from '../base/limits.ts';
+import { kernelFunction } from '../base/point.ts';
+import type { Pfn, Phys } from '../base/units.ts';
+import { type BootOptions, Kernel, Panic } from '../kernel/kernel.ts';
+import { Memblock } from '../kernel/memblock.ts';
+import type { Revision } from '../kernel/revisions.ts';
+import { Vfs } from '../kernel/vfs.ts';
+import { Kho } from '../kho/kexec_handover.ts';
+import { EndlessWalk } from '../kho/radix.ts';
+import { readScratchArray } from '../kho/scratch.ts';
+import { Luo } from '../luo/core.ts';
+import { STEP } from '../machine/cpu.ts';
+import type { BootParams, Machine } from '../machine/machine.ts';
+import { PageFault } from '../machine/ram.ts';
+import {
+  COLD_IMAGE_PHYS,
+  FIRMWARE_BYTES,
+  hashBytes,
+  imageBytes,
+  memmapBytes,
+  placeSegments,
+} from './image.ts';
+import { Kexec } from './kexec.ts';
+
+const START_KERNEL = kernelFunction('start_kernel');
+
+/** A kernel with its subsystems; after a panic only `kernel` is to be trusted. */
+export interface System {
+  readonly kernel: Kernel;
+  readonly memblock: Memblock;
+  readonly kho: Kho;
+  readonly vfs: Vfs;
+  readonly luo: Luo;
+  readonly kexec: Kexec;
+}
+
+export interface BootRequest {
+  readonly revision: Revision;
+  readonly options: BootOptions;
+  readonly generation: number;
+  /** What the previous kernel passed; none at power-on. */
+  readonly params?: BootParams;
+}
+
+/** Boots. The result may have panicked: `system.kernel.state`. */
+export function boot(machine: Machine, { revision, options, generation, params }: BootRequest): System {
+  machine.cpus.reset();
+  const kernel = new Kernel(machine, revision, options, generation);
+  const memblock = new Memblock({ start: 0, end: machine.params.ramBytes }, machine.nodes);
+  const kho = new Kho(kernel);
+  kernel.charge(STEP.boot, 1);
+  kernel.trace.event(START_KERNEL, generation);
+  kernel.printk(`Linux version ${revision.release}`);
+  const early = (): void => {
+    setupArch(kernel, memblock, kho, params);
+    initMemory(kernel, memblock, kho);
+  };
+  endsInPanic(kernel, early);
+  const vfs = new Vfs(kernel, fileMax(kernel));
+  const luo = new Luo(kernel, kho, vfs);
+  const kexec = new Kexec(kernel, kho, luo);
+  if (kernel.state !== 'panicked') {
+    endsInPanic(kernel, () => {
+      luo.earlyInit();
+      const { sched } = kernel;
+      sched.complete(kho.init(sched.boot));
+      sched.complete(luo.lateStartup(sched.boot));
+      kernel.state = 'running';
+    });
+  }
+  return { kernel, memblock, kho, vfs, luo, kexec };
+}
+
+/** @kernel setup_arch */
+function setupArch(kernel: Kernel, memblock: Memblock, kho: Kho, params: BootParams | undefined): void {
+  const { machine } = kernel;
+  memblock.reserve(0, FIRMWARE_BYTES);
+  memblock.reserveKernel(imagePhys(machine, params), imageBytes(machine.params));
+  if (params === undefined || params.fdtPhys === 0) return;
+  assert(params.ram === machine.ram, 'the RAM that crossed is the RAM there is');
+  kho.populate(params, memblock);
+  kernel.bootKind = kho.isKhoBoot ? 'handover' : 'rejected';
+}
+
+/** @kernel mm_core_init */
+function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
+  const { machine, buddy } = kernel;
+  const take = (bytes: number, node?: number): void => {
+    const limits = node === undefined ? { align: PAGE_SIZE } : { align: PAGE_SIZE, node };
+    if (memblock.alloc(bytes, limits) === undefined)
+      kernel.panic(`memblock: out of memory for ${bytes} bytes`);
+  };
+  for (const [node, span] of machine.nodes.entries()) take(memmapBytes(span), node);
+  take(hashBytes(machine.params));
+  kho.memoryInit(memblock);
+  memblock.setScratchOnly(false);
+  for (const { start, end } of memblock.freeRanges()) {
+    buddy.freeRange((start / PAGE_SIZE) as Pfn, (end / PAGE_SIZE) as Pfn);
+  }
+}
+
+/** Where the running image lies: the loader of the previous kernel and this one follow the same rule. */
+function imagePhys(machine: Machine, params: BootParams | undefined): Phys {
+  if (params === undefined || params.scratchPhys === 0) return COLD_IMAGE_PHYS;
+  const areas = readScratchArray(machine.ram, params.scratchPhys, machine.nodes.length + 2);
+  return placeSegments(machine.params, areas)?.image ?? COLD_IMAGE_PHYS;
+}
+
+/** fs.file-max: a tenth of free memory in KiB. @kernel files_maxfiles_init */
+function fileMax({ buddy }: Kernel): number {
+  return Math.max(Math.floor((buddy.nrFree * (PAGE_SIZE / 1024)) / 10), NR_FILE);
+}
+
+function endsInPanic(kernel: Kernel, stage: () => void): void {
+  try {
+    stage();
+  } catch (error) {
+    if (error instanceof Panic) return;
+    if (!(error instanceof PageFault || error instanceof EndlessWalk)) throw error;
+    kernel.log.oopses++;
+    kernel.printk(`BUG: ${error.message}`);
+    try {
+      kernel.panic('Attempted to kill the idle task!');
+    } catch (panic) {
+      if (!(panic instanceof Panic)) throw panic;
+    }
+  }
+}

@@ -1,0 +1,126 @@
+/*
+ * kexec: loading the next kernel's image and leaving for it.
+ *
+ *   file_load     segments are placed in scratch; only the addresses of FDT and scratch array are recorded, so what is
+ *                 preserved later crosses all the same
+ *   kernel_kexec  -EBUSY while the kexec lock is held, -EINVAL without an image; the live-update hook; then devices
+ *                 go down and nothing comes back. Other tasks run until then.
+ */
+import { ERRNO } from '../base/errno.ts';
+import { PAGE_SIZE } from '../base/limits.ts';
+import { definePoint, kernelFunction, type Op } from '../base/point.ts';
+import { type Pfn, type Phys, pagesOf, pfnOf } from '../base/units.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Kho } from '../kho/kexec_handover.ts';
+import type { Luo } from '../luo/core.ts';
+import type { Stateful } from '../machine/journal.ts';
+import type { JumpPlan } from '../machine/machine.ts';
+import { Mutex } from '../sched/mutex.ts';
+import type { Task } from '../sched/task.ts';
+import { placeSegments, type Segments } from './image.ts';
+
+const KERNEL_KEXEC = kernelFunction('kernel_kexec');
+const HOOK_DONE = definePoint('kernel_kexec', 'hook returned');
+const NEVER = definePoint('machine_kexec', 'jump');
+
+export class Kexec implements Stateful {
+  readonly #kernel: Kernel;
+  readonly #kho: Kho;
+  readonly #luo: Luo;
+  readonly #transition: Mutex;
+  #locked = false;
+  #segments: Segments | undefined;
+
+  constructor(kernel: Kernel, kho: Kho, luo: Luo) {
+    this.#kernel = kernel;
+    this.#kho = kho;
+    this.#luo = luo;
+    this.#transition = new Mutex(kernel.sched, 'system_transition_mutex');
+    kernel.machine.journal.enlist(this);
+  }
+
+  /** 0, -EBUSY, -EADDRNOTAVAIL where scratch has no room. @kernel kexec_file_load */
+  fileLoad(): number {
+    if (this.#locked) return -ERRNO.EBUSY;
+    const segments = placeSegments(this.#kernel.machine.params, this.#kho.scratch);
+    if (segments === undefined && this.#kho.enabled) return -ERRNO.EADDRNOTAVAIL;
+    this.#segments = segments ?? { image: 0 as Phys, scratchArray: 0 as Phys };
+    return 0;
+  }
+
+  /** Returns only on failure. @kernel kernel_kexec */
+  *reboot(task: Task): Op<number> {
+    if (!this.#transition.tryLock(task)) yield* this.#transition.wait(task);
+    const err = yield* this.#kexec(task);
+    this.#transition.unlock(task);
+    return err;
+  }
+
+  /** What the machine needs for the jump. */
+  plan(): JumpPlan {
+    const { ram } = this.#kernel.machine;
+    const scratchArray = this.#segments?.scratchArray ?? (0 as Phys);
+    const contents = this.#kho.enabled ? ram.loadBytes(this.#kho.scratchArrayPhys, PAGE_SIZE) : undefined;
+    return {
+      fdtPhys: this.#kho.outgoingFdtPhys,
+      scratchPhys: this.#kho.enabled ? scratchArray : (0 as Phys),
+      scratch: this.#kho.scratch,
+      segments: contents === undefined ? [] : [{ phys: scratchArray, contents }],
+      kept: keptFrames(this.#kho),
+    };
+  }
+
+  capture(): unknown {
+    return [this.#locked, this.#segments];
+  }
+
+  reinstate(state: unknown): void {
+    [this.#locked, this.#segments] = state as [boolean, Segments | undefined];
+  }
+
+  *#kexec(task: Task): Op<number> {
+    if (this.#locked) return -ERRNO.EBUSY;
+    if (this.#segments === undefined) return -ERRNO.EINVAL;
+    this.#locked = true;
+    const err = yield* this.#luo.reboot(task);
+    this.#kernel.trace.event(KERNEL_KEXEC, err);
+    if (err !== 0) {
+      this.#locked = false;
+      return err;
+    }
+    if (this.#kernel.sched.contended) yield HOOK_DONE;
+    this.#kernel.printk('kexec_core: Starting new kernel');
+    this.#kernel.state = 'rebooting';
+    this.#kernel.sched.stop();
+    yield NEVER;
+    return 0;
+  }
+}
+
+/** Frames that the next kernel must find as they are: preserved blocks and the tracker's own pages. */
+function keptFrames(kho: Kho): (frame: Pfn) => boolean {
+  let starts: Float64Array | undefined;
+  let ends: Float64Array;
+  const collect = (): Float64Array => {
+    const ranges: [number, number][] = (kho.out.tracker?.nodes() ?? []).map((node) => [node, node + 1]);
+    kho.out.tracker?.walk((address, order) => {
+      const frame = pfnOf(address);
+      ranges.push([frame, frame + pagesOf(order)]);
+      return 0;
+    });
+    ranges.sort((x, y) => x[0] - y[0]);
+    ends = Float64Array.from(ranges, (range) => range[1]);
+    return Float64Array.from(ranges, (range) => range[0]);
+  };
+  return (frame) => {
+    starts ??= collect();
+    let low = 0;
+    let high = starts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((starts[middle] as number) <= frame) low = middle + 1;
+      else high = middle;
+    }
+    return low > 0 && frame < (ends[low - 1] as number);
+  };
+}
