@@ -1,0 +1,207 @@
+/*
+ * An agent: a task that carries out its actions, call by call, and tells an observer what each call answered. It is
+ * the body of its task, and not a generator: between two calls it stands in user mode, where it may be preempted; in
+ * a call the call's own generator runs.
+ *
+ * A failing call ends its action, not the agent; the next action starts. That is what agents do that handle errors
+ * one by one, and it makes every refusal visible to the observer.
+ */
+import { assert } from '../base/assert.ts';
+import { ERRNO } from '../base/errno.ts';
+import { definePoint, type Op, type Point } from '../base/point.ts';
+import type { System } from '../boot/boot.ts';
+import type { FileHandle } from '../kernel/vfs.ts';
+import type { Column } from '../machine/column.ts';
+import type { VirtualTime } from '../machine/cpu.ts';
+import type { Task } from '../sched/task.ts';
+import type { KhoTest } from './kho_test.ts';
+import type { LiveUpdateDevice } from './liveupdate.ts';
+import type { NameBook } from './names.ts';
+import { dropFile, exitProcess, type Process, Thread } from './process.ts';
+import type { Action, SessionVerb, Verb } from './program.ts';
+import { UserMemory } from './uaccess.ts';
+import {
+  FINISH_ARGUMENT,
+  LIVEUPDATE_IOCTL_CREATE_SESSION,
+  LIVEUPDATE_IOCTL_RETRIEVE_SESSION,
+  LIVEUPDATE_SESSION_FINISH,
+  SESSION_ARGUMENT,
+} from './uapi.ts';
+
+const USER_MODE = definePoint('exit_to_user_mode', 'preempt');
+
+/** Told of calls and what they answered. `name` is the id of the session's name, -1 for calls without one. */
+export interface Observer {
+  called(thread: Thread, verb: Verb, name: number): void;
+  answered(thread: Thread, verb: Verb, name: number, result: number): void;
+  /** An action is over: `calls` of it succeeded, the last result is `result`. Times are the task's CPU's. */
+  acted(
+    thread: Thread,
+    action: Action,
+    calls: number,
+    result: number,
+    from: VirtualTime,
+    to: VirtualTime,
+  ): void;
+}
+
+/** What an agent works with: one per booted kernel. */
+export interface World {
+  readonly system: System;
+  readonly device: LiveUpdateDevice;
+  readonly names: NameBook;
+  readonly khoTest: KhoTest;
+  readonly observer: Observer;
+}
+
+/** What a process remembers: its device descriptor, and the descriptor of each session by name. */
+export interface AgentMemory {
+  device: number;
+  /** Descriptor + 1 by name id. */
+  readonly sessions: Column;
+}
+
+type Call = Op<number> | number;
+
+export class Agent implements Iterator<Point, number, void> {
+  readonly #world: World;
+  readonly #thread: Thread;
+  readonly #memory: AgentMemory;
+  readonly #actions: readonly Action[];
+  readonly #argument = new UserMemory(SESSION_ARGUMENT.size);
+  /** Action under way, the calls it has made, the id of its first name. */
+  #action = 0;
+  #done = 0;
+  #base = -1;
+  #call: Op<number> | undefined;
+  /** What the call answered while its files are still dropped. */
+  #answer = 0;
+  #dropping = false;
+  #inUserMode = true;
+  #from: VirtualTime = { seconds: 0, ns: 0 };
+
+  constructor(world: World, task: Task, process: Process, memory: AgentMemory, actions: readonly Action[]) {
+    this.#world = world;
+    this.#thread = new Thread(task, process);
+    this.#memory = memory;
+    this.#actions = actions;
+  }
+
+  next(): IteratorResult<Point, number> {
+    for (;;) {
+      if (this.#call !== undefined) {
+        const step = this.#call.next();
+        if (step.done !== true) return step;
+        this.#call = undefined;
+        this.#returned(step.value);
+      } else if (this.#action >= this.#actions.length) {
+        return { done: true, value: 0 };
+      } else if (this.#inUserMode || !this.#world.system.kernel.sched.contended) {
+        this.#inUserMode = false;
+        const call = this.#next(this.#actions[this.#action] as Action);
+        if (typeof call === 'number') this.#returned(call);
+        else this.#call = call;
+      } else {
+        this.#inUserMode = true;
+        return { done: false, value: USER_MODE };
+      }
+    }
+  }
+
+  /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
+  #returned(value: number): void {
+    if (!this.#dropping) this.#answer = value;
+    const file = this.#thread.dropped.pop();
+    this.#dropping = file !== undefined;
+    if (file !== undefined) this.#call = dropFile(this.#world.system, this.#thread.task, file);
+    else this.#answered(this.#answer);
+  }
+
+  #next(action: Action): Call {
+    const { system, device, khoTest, observer } = this.#world;
+    if (this.#done === 0) {
+      this.#from = system.kernel.machine.cpus.current.now();
+      this.#base = 'names' in action ? this.#world.names.base(action.names) : -1;
+    }
+    observer.called(this.#thread, action.do, this.#base === -1 ? -1 : this.#base + this.#done);
+    const { task, process } = this.#thread;
+    switch (action.do) {
+      case 'open':
+        return device.open(this.#thread);
+      case 'close-device':
+        return this.#close(this.#memory.device);
+      case 'load':
+        system.kernel.enterSyscall();
+        return system.kexec.fileLoad();
+      case 'reboot':
+        system.kernel.enterSyscall();
+        return system.kexec.reboot(task);
+      case 'exit':
+        return exitProcess(system, task, process);
+      case 'kho-test':
+        return action.phase === 'save' ? khoTest.save(task) : khoTest.restore();
+      default:
+        assert(process.alive, 'an agent acts after its exit');
+        return action.names.count === 0 ? 0 : this.#session(action.do, this.#base + this.#done);
+    }
+  }
+
+  #session(verb: SessionVerb, name: number): Call {
+    const argument = this.#argument;
+    const { device, names } = this.#world;
+    if (verb === 'create' || verb === 'retrieve') {
+      argument.words[0] = SESSION_ARGUMENT.size;
+      names.write(name, argument.words, SESSION_ARGUMENT.at.name / 4);
+      const number = verb === 'create' ? LIVEUPDATE_IOCTL_CREATE_SESSION : LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
+      return device.ioctl(this.#thread, this.#memory.device, number, argument);
+    }
+    const fd = this.#memory.sessions.get(name) - 1;
+    if (verb === 'close') return this.#close(fd);
+    argument.words[0] = FINISH_ARGUMENT.size;
+    argument.words[1] = 0;
+    return device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
+  }
+
+  #close(fd: number): Call {
+    this.#world.system.kernel.enterSyscall();
+    const file = this.#thread.process.detach(fd);
+    return file < 0 ? file : dropFile(this.#world.system, this.#thread.task, file as FileHandle);
+  }
+
+  #answered(result: number): void {
+    const action = this.#actions[this.#action] as Action;
+    const { observer, system } = this.#world;
+    const named = 'names' in action;
+    if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
+    if (!named && action.do === 'open') this.#memory.device = result;
+    observer.answered(this.#thread, action.do, this.#base === -1 ? -1 : this.#base + this.#done, result);
+    if (result >= 0) this.#done++;
+    if (named && result >= 0 && this.#done < action.names.count) return;
+    observer.acted(
+      this.#thread,
+      action,
+      this.#done,
+      result,
+      this.#from,
+      system.kernel.machine.cpus.current.now(),
+    );
+    this.#done = 0;
+    this.#action++;
+  }
+
+  #remember(verb: SessionVerb, name: number, result: number): void {
+    const { sessions } = this.#memory;
+    if (result < 0) return;
+    if (verb === 'create' || verb === 'retrieve') {
+      sessions.set(name, (this.#argument.words[SESSION_ARGUMENT.at.fd / 4] as number) + 1);
+    } else if (verb === 'close') {
+      sessions.set(name, 0);
+    }
+  }
+}
+
+/** An agent as the body of a task. */
+export const agentBody = (agent: Agent): Op<number> => agent as unknown as Op<number>;
+
+/** No descriptor: what a process that has not opened the device remembers. */
+export const NO_DEVICE = -ERRNO.EBADF;

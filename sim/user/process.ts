@@ -1,0 +1,138 @@
+/*
+ * Processes and their descriptor tables. A process lives until it exits or its kernel is gone, whether or not a task
+ * runs in it: an agent that made its sessions and sleeps keeps them.
+ *
+ *   descriptor -> struct file, a word each; the lowest free number is handed out
+ *   limit      RLIMIT_NOFILE, at most fs.nr_open
+ */
+import { assert } from '../base/assert.ts';
+import { ERRNO } from '../base/errno.ts';
+import { NR_OPEN } from '../base/limits.ts';
+import type { Op } from '../base/point.ts';
+import type { System } from '../boot/boot.ts';
+import type { FileHandle } from '../kernel/vfs.ts';
+import { Column } from '../machine/column.ts';
+import type { Stateful } from '../machine/journal.ts';
+import type { Task } from '../sched/task.ts';
+import { ARGUMENT_WORDS } from './uapi.ts';
+
+/** A number that is taken and leads to no file of ours: reserved, or a standard stream. */
+const RESERVED = -1;
+/** stdin, stdout, stderr. */
+const STANDARD_STREAMS = 3;
+
+export class Process implements Stateful {
+  readonly name: string;
+  readonly limit: number;
+  readonly #files: Column;
+  /** Descriptors below this one are taken. */
+  #next = 0;
+  /** One more than the highest descriptor ever taken. */
+  #top = 0;
+  /** Descriptors taken. */
+  open = 0;
+  alive = true;
+
+  constructor(system: System, name: string, limit: number = NR_OPEN) {
+    assert(limit >= 0 && limit <= NR_OPEN, 'RLIMIT_NOFILE is at most fs.nr_open');
+    this.name = name;
+    this.limit = limit;
+    this.#files = new Column(system.kernel.storage, `${name} files`, NR_OPEN);
+    system.kernel.machine.journal.enlist(this);
+    for (let fd = 0; fd < Math.min(STANDARD_STREAMS, limit); fd++) this.reserveFd();
+  }
+
+  /** The lowest free descriptor, taken; or -EMFILE. @kernel get_unused_fd_flags */
+  reserveFd(): number {
+    let fd = this.#next;
+    while (fd < this.#top && this.#files.get(fd) !== 0) fd++;
+    if (fd >= this.limit) return -ERRNO.EMFILE;
+    this.#files.set(fd, RESERVED);
+    this.#next = fd + 1;
+    this.#top = Math.max(this.#top, fd + 1);
+    this.open++;
+    return fd;
+  }
+
+  /** @kernel put_unused_fd */
+  returnFd(fd: number): void {
+    assert(this.#files.get(fd) === RESERVED, 'only a reserved descriptor is returned');
+    this.#release(fd);
+  }
+
+  /** @kernel fd_install */
+  install(fd: number, file: FileHandle): void {
+    assert(this.#files.get(fd) === RESERVED, 'a file goes to a reserved descriptor');
+    this.#files.set(fd, file);
+  }
+
+  /** The file behind a descriptor, or -EBADF. @kernel fdget */
+  file(fd: number): FileHandle | number {
+    if (fd < 0 || fd >= this.#top) return -ERRNO.EBADF;
+    const file = this.#files.get(fd);
+    return file > 0 ? file : -ERRNO.EBADF;
+  }
+
+  /** Takes a file off its descriptor; the caller drops it. The file, or -EBADF. @kernel file_close_fd */
+  detach(fd: number): FileHandle | number {
+    const file = this.file(fd);
+    if (file >= 0) this.#release(fd);
+    return file;
+  }
+
+  /** The lowest open descriptor from `fd` on, or -1. */
+  nextOpen(fd: number): number {
+    for (let at = fd; at < this.#top; at++) if (this.#files.get(at) > 0) return at;
+    return -1;
+  }
+
+  capture(): unknown {
+    return [this.#next, this.#top, this.open, this.alive];
+  }
+
+  reinstate(state: unknown): void {
+    [this.#next, this.#top, this.open, this.alive] = state as [number, number, number, boolean];
+  }
+
+  #release(fd: number): void {
+    this.#files.set(fd, 0);
+    this.#next = Math.min(this.#next, fd);
+    this.open--;
+  }
+}
+
+/** Drops a reference that a caller held; what release answers is not told. @kernel fput */
+export function* dropFile({ vfs }: System, task: Task, file: FileHandle): Op<number> {
+  if (!vfs.put(file)) return 0;
+  const released = vfs.release(task, file);
+  if (typeof released !== 'number') yield* released;
+  vfs.free(file);
+  return 0;
+}
+
+/** Closes everything, ascending. (dropFile, unrolled: the chain of generators would grow too long.) @kernel do_exit */
+export function* exitProcess({ vfs }: System, task: Task, process: Process): Op<number> {
+  process.alive = false;
+  for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd)) {
+    const file = process.detach(fd) as FileHandle;
+    if (!vfs.put(file)) continue;
+    const released = vfs.release(task, file);
+    if (typeof released !== 'number') yield* released;
+    vfs.free(file);
+  }
+  return 0;
+}
+
+/** A thread of a process: its task, and the stack on which an ioctl keeps its argument. */
+export class Thread {
+  readonly task: Task;
+  readonly process: Process;
+  readonly argument = new Int32Array(ARGUMENT_WORDS);
+  /** Files to drop before the running call returns to user mode (task_work of fput). */
+  readonly dropped: FileHandle[] = [];
+
+  constructor(task: Task, process: Process) {
+    this.task = task;
+    this.process = process;
+  }
+}
