@@ -1,13 +1,13 @@
 /*
- * Read-write semaphores: many readers or one writer, waiters in one queue, first come first served.
+ * Read-write semaphores: many readers or one writer, waiters in one queue, as Linux 6.19 to 7.3 serves it.
  *
  *   writer    task id, or none        readers   count; who they are stands in the tasks' held lists
  *   queue     R R W R ...             in order of arrival
  *
  *   down_read    enters if no writer holds and nobody waits: a waiting writer holds up new readers
  *   down_write   enters if nobody holds (nobody waits then)
- *   up           when the last holder leaves, the lock is handed over: to the writer that waits in front, or to
- *                all readers in front of the next writer
+ *   up           when the last holder leaves, the lock is handed over: to the writer that waits in front, or, if a
+ *                reader does, to all readers that wait, at most 256, past the writers between them (rwsem_mark_wake)
  *
  * The holder need not live: a reboot hook that succeeded leaves luo_session_serialize_rwsem held for ever.
  */
@@ -22,6 +22,9 @@ const DOWN_READ = kernelFunction('down_read');
 const DOWN_WRITE = kernelFunction('down_write');
 const READ_WAIT = definePoint('down_read', 'wait');
 const WRITE_WAIT = definePoint('down_write', 'wait');
+
+/** Readers that one release lets in at most, MAX_READERS_WAKEUP. */
+const READERS_WAKEUP_MAX = 256;
 
 /** No task holds it for writing. */
 export const NO_WRITER = -1;
@@ -162,16 +165,17 @@ export class RwSemaphore implements Stateful {
       this.#enter(first);
       return;
     }
-    for (let next: Task | undefined = first; next?.waitsMode === 'read'; next = this.#queue[0]) {
+    const readers = this.#queue.filter((task) => task.waitsMode === 'read').slice(0, READERS_WAKEUP_MAX);
+    for (const reader of readers) {
       this.#readers++;
-      this.#enter(next);
+      this.#enter(reader);
     }
   }
 
-  /** The waiter in front goes on as a holder. */
-  #enter(first: Task): void {
-    this.#queue.shift();
-    first.hold(this.id, 0);
-    this.#sched.wake(first);
+  /** A waiter goes on as a holder. */
+  #enter(waiter: Task): void {
+    this.#queue.splice(this.#queue.indexOf(waiter), 1);
+    waiter.hold(this.id, 0);
+    this.#sched.wake(waiter);
   }
 }

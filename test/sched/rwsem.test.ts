@@ -46,8 +46,12 @@ describe('fairness', () => {
     expect(arriveThenLeave('rwr')).toEqual(['r0/1', 'w1/0', 'r2/1']);
   });
 
-  test('all readers in front of the next writer are let in at once, those behind it are not', () => {
-    expect(arriveThenLeave('wrrwr')).toEqual(['w0/0', 'r1/2', 'r2/1', 'w3/0', 'r4/1']);
+  test('a reader in front lets in all readers that wait, past the writer between them', () => {
+    expect(arriveThenLeave('wrrwr')).toEqual(['w0/0', 'r1/3', 'r2/2', 'r4/1', 'w3/0']);
+  });
+
+  test('a writer in front goes alone, before any reader behind it', () => {
+    expect(arriveThenLeave('wwrr')).toEqual(['w0/0', 'w1/0', 'r2/2', 'r3/1']);
   });
 });
 
