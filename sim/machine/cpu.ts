@@ -1,0 +1,134 @@
+/*
+ * CPUs and their clocks. Time is virtual: kernel code charges steps by kind, exactly; a named profile prices a step
+ * into nanoseconds. Every CPU has its clock, and what waits for another CPU ends at the later of both.
+ *
+ * Steps are those the modelled design takes, even where the simulator finds the answer faster.
+ */
+import { assert } from '../base/assert.ts';
+import type { Stateful } from './journal.ts';
+
+/** Kinds of steps. The order is the order of the counters. */
+export const STEP_KINDS = [
+  'syscall',
+  'hop',
+  'lock',
+  'pageAlloc',
+  'pageZeroed',
+  'slabAlloc',
+  'treeLevel',
+  'entryCopied',
+  'pageReserved',
+  'boot',
+] as const;
+
+export type StepKind = (typeof STEP_KINDS)[number];
+
+/** Index of a kind, for hot paths. */
+export const STEP: Readonly<Record<StepKind, number>> = Object.fromEntries(
+  STEP_KINDS.map((kind, i) => [kind, i]),
+) as Record<StepKind, number>;
+
+/** A price list: nanoseconds a step. */
+export interface CostProfile {
+  readonly name: string;
+  readonly nsPerStep: Readonly<Record<StepKind, number>>;
+}
+
+/** A moment of virtual time. */
+export interface VirtualTime {
+  readonly seconds: number;
+  readonly ns: number;
+}
+
+const SECOND_NS = 1_000_000_000;
+
+export class Cpu implements Stateful {
+  readonly id: number;
+  seconds = 0;
+  ns = 0;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  advance(ns: number): void {
+    this.ns += ns;
+    if (this.ns >= SECOND_NS) {
+      const seconds = Math.floor(this.ns / SECOND_NS);
+      this.seconds += seconds;
+      this.ns -= seconds * SECOND_NS;
+    }
+  }
+
+  /** Moves the clock forward to another CPU's, if that is later. */
+  waitUntil(other: VirtualTime): void {
+    if (other.seconds > this.seconds || (other.seconds === this.seconds && other.ns > this.ns)) {
+      this.seconds = other.seconds;
+      this.ns = other.ns;
+    }
+  }
+
+  now(): VirtualTime {
+    return { seconds: this.seconds, ns: this.ns };
+  }
+
+  capture(): unknown {
+    return this.now();
+  }
+
+  reinstate(state: unknown): void {
+    const { seconds, ns } = state as VirtualTime;
+    this.seconds = seconds;
+    this.ns = ns;
+  }
+}
+
+/** The CPUs of a machine, the counters of steps, and the price list. */
+export class Cpus implements Stateful {
+  readonly all: readonly Cpu[];
+  readonly profile: CostProfile;
+  /** Steps so far, by kind; exact below 2^53. */
+  readonly steps = new Float64Array(STEP_KINDS.length);
+  readonly #prices: Float64Array;
+  /** The CPU that runs now. */
+  current: Cpu;
+
+  constructor(nr: number, profile: CostProfile) {
+    assert(nr >= 1, 'a machine has a CPU');
+    this.all = Array.from({ length: nr }, (_, id) => new Cpu(id));
+    this.current = this.all[0] as Cpu;
+    this.profile = profile;
+    this.#prices = Float64Array.from(STEP_KINDS, (kind) => profile.nsPerStep[kind]);
+    for (const price of this.#prices) assert(Number.isInteger(price), 'prices are whole nanoseconds');
+  }
+
+  /** Charges `n` steps of a kind (an index of STEP) to the running CPU. */
+  charge(kind: number, n: number): void {
+    this.steps[kind] = (this.steps[kind] as number) + n;
+    this.current.advance((this.#prices[kind] as number) * n);
+  }
+
+  /** A kernel starts: clocks and counters are its own. */
+  reset(): void {
+    this.steps.fill(0);
+    this.current = this.all[0] as Cpu;
+    for (const cpu of this.all) cpu.reinstate({ seconds: 0, ns: 0 });
+  }
+
+  /** All clocks move to the latest: the jump stops every CPU but one. */
+  synchronise(): void {
+    for (const cpu of this.all) this.current.waitUntil(cpu.now());
+    for (const cpu of this.all) cpu.waitUntil(this.current.now());
+  }
+
+  capture(): unknown {
+    return { steps: this.steps.slice(), current: this.current, clocks: this.all.map((cpu) => cpu.now()) };
+  }
+
+  reinstate(state: unknown): void {
+    const { steps, current, clocks } = state as { steps: Float64Array; current: Cpu; clocks: VirtualTime[] };
+    this.steps.set(steps);
+    this.current = current;
+    for (const [i, clock] of clocks.entries()) (this.all[i] as Cpu).reinstate(clock);
+  }
+}

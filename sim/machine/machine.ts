@@ -1,0 +1,143 @@
+/*
+ * The machine: RAM, CPUs, memory nodes, and the jump. Kernels come and go on it.
+ *
+ *   outgoing kernel --- jump() ---> BootParams {ram, fdtPhys, scratchPhys} --- boot ---> incoming kernel
+ *
+ * Only RAM crosses. What was not kept arrives as leftovers: intact, zeroed or overwritten, as decided; the scratch
+ * areas, where the image of the next kernel lands, are always overwritten.
+ */
+import { assert } from '../base/assert.ts';
+import type { Decisions } from '../base/decisions.ts';
+import { CPUS_MAX, NODES_MAX, PAGE_SIZE, RAM_BYTES_MAX, RAM_BYTES_MIN } from '../base/limits.ts';
+import { definePoint } from '../base/point.ts';
+import { RandomStream } from '../base/random.ts';
+import type { Pfn, Phys } from '../base/units.ts';
+import { type CostProfile, Cpus } from './cpu.ts';
+import { Journal, type Mark } from './journal.ts';
+import type { PiecePool } from './pool.ts';
+import { Ram } from './ram.ts';
+
+export interface MachineParams {
+  readonly ramBytes: number;
+  readonly nodes: number;
+  readonly cpus: number;
+}
+
+/** Frames [start, end) of a memory node. */
+export interface NodeSpan {
+  readonly start: Pfn;
+  readonly end: Pfn;
+}
+
+/** All that the next kernel is given. */
+export interface BootParams {
+  readonly ram: Ram;
+  /** Root FDT of the handover, 0 where there is none. */
+  readonly fdtPhys: Phys;
+  /** Array of scratch areas, 0 where there is none. */
+  readonly scratchPhys: Phys;
+}
+
+/** What a jump keeps and what it overwrites. */
+export interface JumpPlan {
+  readonly fdtPhys: Phys;
+  readonly scratchPhys: Phys;
+  readonly scratch: readonly { readonly start: Phys; readonly bytes: number }[];
+  /** What the loader copies into scratch for the next kernel. */
+  readonly segments: readonly { readonly phys: Phys; readonly contents: Uint8Array }[];
+  /** Frames that cross intact whatever happens. */
+  kept(frame: Pfn): boolean;
+}
+
+/** How the frames that were not kept arrive. */
+export const LEFTOVERS = ['intact', 'zeroed', 'overwritten', 'mixed'] as const;
+
+const LEFTOVER_MODE = definePoint('machine_kexec', 'leftovers', 'leftovers');
+const LEFTOVER_SEED = definePoint('machine_kexec', 'pattern', 'leftovers');
+
+/** Why these parameters make no machine, or undefined where they do. */
+export function machineParamsError({ ramBytes, nodes, cpus }: MachineParams): string | undefined {
+  if (!Number.isInteger(ramBytes) || ramBytes < RAM_BYTES_MIN || ramBytes > RAM_BYTES_MAX) {
+    return `a machine has between ${RAM_BYTES_MIN / 2 ** 20} MiB and ${RAM_BYTES_MAX / 2 ** 40} TiB of RAM`;
+  }
+  if (ramBytes % (4 * 2 ** 20) !== 0) return 'RAM is a multiple of 4 MiB';
+  if (!Number.isInteger(nodes) || nodes < 1 || nodes > NODES_MAX) return `nodes: 1 to ${NODES_MAX}`;
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > CPUS_MAX) return `CPUs: 1 to ${CPUS_MAX}`;
+  if (ramBytes / nodes < RAM_BYTES_MIN) return `every node has at least ${RAM_BYTES_MIN / 2 ** 20} MiB`;
+  return undefined;
+}
+
+export class Machine {
+  readonly params: MachineParams;
+  readonly pool: PiecePool;
+  readonly journal = new Journal();
+  readonly ram: Ram;
+  readonly cpus: Cpus;
+  readonly nodes: readonly NodeSpan[];
+  /** Answers everything undetermined; replaced for each run from a mark. */
+  decisions: Decisions;
+
+  constructor(params: MachineParams, profile: CostProfile, pool: PiecePool, decisions: Decisions) {
+    const error = machineParamsError(params);
+    assert(error === undefined, error ?? '');
+    this.params = params;
+    this.pool = pool;
+    this.decisions = decisions;
+    this.ram = new Ram({ pool, journal: this.journal }, params.ramBytes);
+    this.cpus = new Cpus(params.cpus, profile);
+    this.journal.enlist(this.cpus);
+    this.nodes = nodeSpans(params);
+  }
+
+  /** The node a frame belongs to. */
+  nodeOf(frame: Pfn): number {
+    return this.nodes.findIndex((span) => frame >= span.start && frame < span.end);
+  }
+
+  /** At quiescence only: remembers machine and kernels as they are. */
+  mark(): Mark {
+    return this.journal.mark();
+  }
+
+  rollback(mark: Mark): void {
+    this.journal.rollback(mark);
+  }
+
+  /** The jump: every CPU but the first stops, scratch is overwritten, leftovers are decided. */
+  jump(plan: JumpPlan): BootParams {
+    this.cpus.synchronise();
+    this.ram.endGuards();
+    const mode = LEFTOVERS[this.decisions.choose(LEFTOVER_MODE, LEFTOVERS.length)] ?? 'intact';
+    const seed = this.decisions.choose(LEFTOVER_SEED, 0x7fffffff);
+    const leftovers = new RandomStream(`leftovers/${seed}`);
+    if (mode !== 'intact') {
+      for (const frame of [...this.ram.dirtyPages()]) {
+        if (plan.kept(frame)) continue;
+        const fate = mode === 'mixed' ? leftovers.below(3) : LEFTOVERS.indexOf(mode);
+        if (fate === 1) this.ram.zeroPages(frame, 1);
+        if (fate === 2) this.ram.scribble(frame, seed ^ frame);
+      }
+    }
+    for (const { start, bytes } of plan.scratch) {
+      if (bytes > 0) this.ram.overwrite(start, bytes, seed);
+    }
+    for (const { phys, contents } of plan.segments) this.ram.storeBytes(phys, contents);
+    return { ram: this.ram, fdtPhys: plan.fdtPhys, scratchPhys: plan.scratchPhys };
+  }
+
+  /** Gives the host memory of RAM back. */
+  dispose(): void {
+    this.journal.forget();
+    this.ram.dispose();
+  }
+}
+
+function nodeSpans({ ramBytes, nodes }: MachineParams): NodeSpan[] {
+  const frames = ramBytes / PAGE_SIZE;
+  const boundary = (i: number): number =>
+    i === 0 ? 0 : i === nodes ? frames : Math.floor((frames * i) / nodes);
+  return Array.from({ length: nodes }, (_, i) => ({
+    start: boundary(i) as Pfn,
+    end: boundary(i + 1) as Pfn,
+  }));
+}

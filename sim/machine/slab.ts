@@ -1,0 +1,300 @@
+/*
+ * Slab caches: kernel objects of one kind on real frames. Linux 6.19 to 7.3 (SLUB).
+ *
+ *   handle    30 .. 24 generation (1..127) | 23 .. 0 index; never 0
+ *   index     slab number * objects per slab + place in the slab
+ *
+ *   word of an object     31 live | 30 .. 24 generation, of the next handle while free | 23 .. 0 next free place + 1
+ *   row of a slab         frame + 1 | objects in use, objects ever used << 16 | first free place + 1 | prev | next
+ *
+ * Freeing an object counts its generation, so a stale handle is told from the live one that took its place (127 times;
+ * then generations repeat). What an object contains lies in columns that the cache poisons and zeroes: see records.
+ *
+ *   alloc     current slab: last freed object, else the next unused one; else the oldest partial slab; else a new one
+ *   free      a full slab becomes partial; an empty one gives its frames back at once
+ *
+ * SLUB keeps a few empty slabs a node, and its per-CPU slabs and sheaves delay what is said above; one CPU's view
+ * without them is modelled. Slab numbers of freed slabs are used again, the last freed first.
+ */
+import { assert } from '../base/assert.ts';
+import { PAGE_SIZE } from '../base/limits.ts';
+import { bytesOf, type Order, type Pfn, type Phys, roundUp } from '../base/units.ts';
+import { Column, type Storage } from './column.ts';
+import { NO_FRAME } from './frames.ts';
+import type { Stateful } from './journal.ts';
+import { PIECE_MASK, PIECE_WORDS } from './pool.ts';
+import { slabOrder } from './slab_order.ts';
+
+/** Where a cache gets its frames. */
+export interface PageSource {
+  /** First frame of a block, -1 if there is none. */
+  allocPages(order: Order): Pfn | -1;
+  freePages(pfn: Pfn, order: Order): void;
+}
+
+/** A handle whose object was freed was used, or freed again. */
+export class UseAfterFree extends Error {
+  override readonly name = 'UseAfterFree';
+  readonly cache: string;
+  readonly handle: number;
+
+  constructor(cache: string, handle: number, what: 'use after free' | 'double free') {
+    super(`${what} of ${cache} object ${handle & INDEX_MASK}`);
+    this.cache = cache;
+    this.handle = handle;
+  }
+}
+
+/** POISON_FREE, in every byte. */
+export const POISON = 0x6b6b6b6b;
+
+const INDEX_BITS = 24;
+const INDEX_MASK = (1 << INDEX_BITS) - 1;
+const GENERATION_MASK = 127 << INDEX_BITS;
+const GENERATION_ONE = 1 << INDEX_BITS;
+const LIVE = 1 << 31;
+const LINK_MASK = INDEX_MASK;
+
+const ROW = 5;
+const FRAME = 0;
+const COUNTS = 1;
+const FREE = 2;
+const PREVIOUS = 3;
+const NEXT = 4;
+const IN_USE_MASK = 0xffff;
+const USED_SHIFT = 16;
+
+interface Records {
+  readonly column: Column;
+  readonly words: number;
+  readonly zero: Int32Array;
+  readonly poison: Int32Array;
+}
+
+export class SlabCache implements Stateful {
+  readonly name: string;
+  /** Bytes that an object takes in its slab. */
+  readonly objectBytes: number;
+  readonly order: Order;
+  readonly objectsPerSlab: number;
+  /** Objects allocated and not freed. */
+  live = 0;
+  /** Slabs that have frames. */
+  slabs = 0;
+  readonly #storage: Storage;
+  readonly #pages: PageSource;
+  readonly #objects: Column;
+  readonly #rows: Column;
+  readonly #records: Records[] = [];
+  // Slab numbers + 1, 0 for none.
+  #current = 0;
+  #firstPartial = 0;
+  #lastPartial = 0;
+  #freeNumber = 0;
+  /** Slab numbers ever used. */
+  #numbers = 0;
+
+  /** `objectBytes` is the size of the real struct; `cpus` counts in the order of the slabs. @kernel kmem_cache_create */
+  constructor(storage: Storage, name: string, objectBytes: number, pages: PageSource, cpus = 1) {
+    this.name = name;
+    this.objectBytes = roundUp(objectBytes, 8);
+    this.order = slabOrder(this.objectBytes, cpus);
+    this.objectsPerSlab = Math.floor(bytesOf(this.order) / this.objectBytes);
+    this.#storage = storage;
+    this.#pages = pages;
+    this.#objects = new Column(storage, `${name} objects`, 1 << INDEX_BITS);
+    this.#rows = new Column(
+      storage,
+      `${name} slabs`,
+      Math.ceil((1 << INDEX_BITS) / this.objectsPerSlab) * ROW,
+    );
+    storage.journal.enlist(this);
+  }
+
+  /** Every index is below this. */
+  get indexEnd(): number {
+    return this.#numbers * this.objectsPerSlab;
+  }
+
+  /**
+   * A column with a row of `words` words per object, at index * words: zero when the object is allocated, POISON
+   * once it is freed.
+   */
+  records(name: string, words: number): Column {
+    assert(this.indexEnd === 0, `${this.name}: records are declared before the first object`);
+    assert(words >= 1 && words <= PIECE_WORDS, `${this.name}: a record fits a piece`);
+    const column = new Column(this.#storage, name, (1 << INDEX_BITS) * words);
+    const poison = new Int32Array(words).fill(POISON);
+    this.#records.push({ column, words, zero: new Int32Array(words), poison });
+    return column;
+  }
+
+  /** Handle of a new object, 0 if there are no frames for it. @kernel kmem_cache_alloc */
+  alloc(): number {
+    if (this.#current === 0 && !this.#findSlab()) return 0;
+    const slab = this.#current - 1;
+    const row = slab * ROW;
+    const counts = this.#rows.get(row + COUNTS);
+    const free = this.#rows.get(row + FREE);
+    const place = free !== 0 ? free - 1 : counts >>> USED_SHIFT;
+    const index = slab * this.objectsPerSlab + place;
+    const word = this.#objects.get(index);
+    if (free !== 0) {
+      this.#rows.set(row + FREE, word & LINK_MASK);
+      this.#rows.set(row + COUNTS, counts + 1);
+    } else {
+      this.#rows.set(row + COUNTS, counts + 1 + (1 << USED_SHIFT));
+    }
+    if ((counts & IN_USE_MASK) + 1 === this.objectsPerSlab) this.#current = 0;
+    this.live++;
+    if (word === 0) {
+      // Never used: its records are zero.
+      this.#objects.set(index, LIVE | GENERATION_ONE);
+      return GENERATION_ONE | index;
+    }
+    const generation = word & GENERATION_MASK;
+    this.#objects.set(index, LIVE | generation);
+    for (const { column, words, zero } of this.#records) writeRow(column, index * words, zero);
+    return generation | index;
+  }
+
+  /** Frees an object; throws UseAfterFree if it is not live. @kernel kmem_cache_free */
+  free(handle: number): void {
+    if (!this.isLive(handle)) throw new UseAfterFree(this.name, handle, 'double free');
+    const index = handle & INDEX_MASK;
+    const slab = Math.floor(index / this.objectsPerSlab);
+    const row = slab * ROW;
+    const next =
+      (handle & GENERATION_MASK) === GENERATION_MASK ? GENERATION_ONE : handle - index + GENERATION_ONE;
+    this.#objects.set(index, next | this.#rows.get(row + FREE));
+    this.#rows.set(row + FREE, index - slab * this.objectsPerSlab + 1);
+    const counts = this.#rows.get(row + COUNTS) - 1;
+    this.#rows.set(row + COUNTS, counts);
+    for (const { column, words, poison } of this.#records) writeRow(column, index * words, poison);
+    this.live--;
+
+    const wasFull = (counts & IN_USE_MASK) + 1 === this.objectsPerSlab;
+    const isEmpty = (counts & IN_USE_MASK) === 0;
+    if (wasFull && !isEmpty) this.#addPartial(slab);
+    if (!isEmpty) return;
+    if (slab === this.#current - 1) this.#current = 0;
+    else if (!wasFull) this.#removePartial(slab);
+    this.#discard(slab);
+  }
+
+  isLive(handle: number): boolean {
+    return this.#objects.get(handle & INDEX_MASK) === (LIVE | (handle & GENERATION_MASK));
+  }
+
+  /** Index of a live object; throws UseAfterFree if it is not live. */
+  index(handle: number): number {
+    if (!this.isLive(handle)) throw new UseAfterFree(this.name, handle, 'use after free');
+    return handle & INDEX_MASK;
+  }
+
+  /** Handle of the live object with an index, 0 if there is none. */
+  handleAt(index: number): number {
+    const word = this.#objects.get(index);
+    return (word & LIVE) === 0 ? 0 : (word & GENERATION_MASK) | index;
+  }
+
+  /** Address of a live object. */
+  physOf(handle: number): Phys {
+    const index = this.index(handle);
+    const slab = Math.floor(index / this.objectsPerSlab);
+    const frame = this.#rows.get(slab * ROW + FRAME) - 1;
+    return (frame * PAGE_SIZE + (index - slab * this.objectsPerSlab) * this.objectBytes) as Phys;
+  }
+
+  /** Gives the host memory back; the frames stay with whoever lent them. The cache cannot be used again. */
+  dispose(): void {
+    this.#objects.dispose();
+    this.#rows.dispose();
+    for (const { column } of this.#records) column.dispose();
+  }
+
+  capture(): unknown {
+    return [
+      this.live,
+      this.slabs,
+      this.#current,
+      this.#firstPartial,
+      this.#lastPartial,
+      this.#freeNumber,
+      this.#numbers,
+    ];
+  }
+
+  reinstate(state: unknown): void {
+    [
+      this.live,
+      this.slabs,
+      this.#current,
+      this.#firstPartial,
+      this.#lastPartial,
+      this.#freeNumber,
+      this.#numbers,
+    ] = state as [number, number, number, number, number, number, number];
+  }
+
+  /** Makes a slab with a free object the current one. @kernel get_partial @kernel new_slab */
+  #findSlab(): boolean {
+    if (this.#firstPartial !== 0) {
+      this.#current = this.#firstPartial;
+      this.#removePartial(this.#current - 1);
+      return true;
+    }
+    const number = this.#freeNumber !== 0 ? this.#freeNumber - 1 : this.#numbers;
+    assert((number + 1) * this.objectsPerSlab <= 1 << INDEX_BITS, `${this.name}: indices have 24 bits`);
+    const pfn = this.#pages.allocPages(this.order);
+    if (pfn === NO_FRAME) return false;
+    if (this.#freeNumber !== 0) this.#freeNumber = this.#rows.get(number * ROW + NEXT);
+    else this.#numbers++;
+    this.#rows.set(number * ROW + FRAME, pfn + 1);
+    this.#current = number + 1;
+    this.slabs++;
+    return true;
+  }
+
+  /** Gives the frames of an empty slab back. @kernel discard_slab */
+  #discard(slab: number): void {
+    const row = slab * ROW;
+    const pfn = (this.#rows.get(row + FRAME) - 1) as Pfn;
+    this.#rows.set(row + FRAME, 0);
+    this.#rows.set(row + COUNTS, 0);
+    this.#rows.set(row + FREE, 0);
+    this.#rows.set(row + NEXT, this.#freeNumber);
+    this.#freeNumber = slab + 1;
+    this.slabs--;
+    this.#pages.freePages(pfn, this.order);
+  }
+
+  #addPartial(slab: number): void {
+    const last = this.#lastPartial;
+    this.#rows.set(slab * ROW + PREVIOUS, last);
+    this.#rows.set(slab * ROW + NEXT, 0);
+    if (last !== 0) this.#rows.set((last - 1) * ROW + NEXT, slab + 1);
+    else this.#firstPartial = slab + 1;
+    this.#lastPartial = slab + 1;
+  }
+
+  #removePartial(slab: number): void {
+    const previous = this.#rows.get(slab * ROW + PREVIOUS);
+    const next = this.#rows.get(slab * ROW + NEXT);
+    if (previous !== 0) this.#rows.set((previous - 1) * ROW + NEXT, next);
+    else this.#firstPartial = next;
+    if (next !== 0) this.#rows.set((next - 1) * ROW + PREVIOUS, previous);
+    else this.#lastPartial = previous;
+  }
+}
+
+/** Writes a row that may cross into the next piece. */
+function writeRow(column: Column, at: number, row: Int32Array): void {
+  const room = PIECE_WORDS - (at & PIECE_MASK);
+  if (row.length <= room) {
+    column.setRun(at, row, 0, row.length);
+    return;
+  }
+  column.setRun(at, row, 0, room);
+  column.setRun(at + room, row, room, row.length - room);
+}

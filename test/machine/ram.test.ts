@@ -1,0 +1,115 @@
+/*
+ * Physical memory against an array of bytes: loads and stores of every width, at any address, over garbage and
+ * guarded pages; what a rollback restores, and that memory given back is zero.
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Pfn, Phys } from '../../sim/base/units.ts';
+import { Journal, type Mark } from '../../sim/machine/journal.ts';
+import { PiecePool } from '../../sim/machine/pool.ts';
+import { PageFault, Ram } from '../../sim/machine/ram.ts';
+import { type Copy, RAM_BYTES, RamWorld, step } from './ram_world.ts';
+
+describe('laws', () => {
+  test('memory is an array of bytes, and what is not memory faults', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const world = new RamWorld();
+        for (const s of steps) world.step(s);
+        world.check();
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('a rollback restores every byte', () => {
+    const marked = fc.oneof(
+      { weight: 5, arbitrary: step },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant('mark' as const) }) },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant('rollback' as const), which: fc.nat(5) }) },
+    );
+    fc.assert(
+      fc.property(fc.array(marked, { maxLength: 60 }), (steps) => {
+        const world = new RamWorld();
+        const { journal } = world.storage;
+        const marks: { mark: Mark; copy: Copy }[] = [];
+        for (const s of steps) {
+          if (s.kind === 'mark') {
+            const copy = world.copy();
+            marks.push({ mark: journal.mark(), copy });
+          } else if (s.kind === 'rollback') {
+            const to = marks[s.which % (marks.length || 1)];
+            if (to === undefined) continue;
+            journal.rollback(to.mark);
+            marks.length = to.mark.depth;
+            world.restore(to.copy);
+            world.check();
+          } else {
+            world.step(s);
+          }
+        }
+        world.check();
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  test('memory given back is zero', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), fc.nat(40), (steps, markAt) => {
+        const world = new RamWorld();
+        const { journal, pool } = world.storage;
+        let mark: Mark | undefined;
+        for (const [i, s] of steps.entries()) {
+          if (i === markAt) mark = journal.mark();
+          world.step(s);
+        }
+        if (mark !== undefined) journal.rollback(mark);
+        world.ram.dispose();
+        expect(pool.taken).toBe(0);
+        for (let n = 0; n < RAM_BYTES / 65536; n++) expect(pool.take().every((w) => w === 0)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('examples', () => {
+  const machine = (bytes: number): { ram: Ram; pool: PiecePool; journal: Journal } => {
+    const storage = { pool: new PiecePool(), journal: new Journal() };
+    return { ram: new Ram(storage, bytes), ...storage };
+  };
+
+  test('a terabyte costs what is written to it', () => {
+    const { ram, journal } = machine(2 ** 40);
+    const mark = journal.mark();
+    ram.store64(2 ** 40 - 8, 2 ** 52 + 1);
+    ram.store32(2 ** 39 + 2, -2);
+    expect(ram.load64(2 ** 40 - 8)).toBe(2 ** 52 + 1);
+    expect(ram.load32(2 ** 39 + 2)).toBe(-2);
+    expect(ram.residentBytes).toBe(2 * 65536);
+    expect(() => ram.load8(2 ** 40)).toThrow(new PageFault(2 ** 40));
+    expect([...ram.dirtyPages()]).toEqual([2 ** 27, 2 ** 28 - 1]);
+    journal.rollback(mark);
+    expect(ram.residentBytes).toBe(0);
+    expect(ram.load64(2 ** 40 - 8)).toBe(0);
+  });
+
+  test('reading and zeroing what was never written takes no memory', () => {
+    const { ram } = machine(2 ** 24);
+    ram.zeroPages(0 as Pfn, 4096);
+    expect(ram.load32(12345)).toBe(0);
+    expect(ram.residentBytes).toBe(0);
+    ram.overwrite(0 as Phys, 2 ** 24, 7);
+    expect(ram.load32(4096)).not.toBe(0);
+    expect(ram.residentBytes).toBe(0);
+    expect(ram.garbageRegions()).toEqual([{ start: 0, bytes: 2 ** 24, seed: 7 }]);
+  });
+
+  test('the address of a fault is the one accessed', () => {
+    const { ram } = machine(65536);
+    expect(() => ram.load32(65534)).toThrow('unable to handle page fault for address: 0xfffe');
+    expect(() => ram.store8(65537, 1)).toThrow(new PageFault(65537));
+    expect(() => ram.zeroPages(15 as Pfn, 2)).toThrow(PageFault);
+  });
+});
