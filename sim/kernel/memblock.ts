@@ -67,6 +67,11 @@ export class Memblock {
     if (bytes > 0) this.#scratch.push({ start, end: start + bytes });
   }
 
+  /** Whether a range lies in one marked area. */
+  isScratch({ start, end }: Range): boolean {
+    return this.#scratch.some((area) => start >= area.start && end <= area.end);
+  }
+
   /** @kernel memblock_set_kho_scratch_only */
   setScratchOnly(only: boolean): void {
     this.#scratchOnly = only;

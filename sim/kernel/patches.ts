@@ -1,7 +1,16 @@
 /*
  * Patches: what tells one revision from another. Code that differs asks `kernel.has(PATCH)`; a reported bug is a
- * revision without a patch. Dates are of posting or merge, as known; an empty commit means "never merged" or "not
- * known".
+ * revision without a patch. Only what code of sessions, LUO core or KHO asks for has a constant.
+ *
+ *   subject   as commit or mail have it; in words of ours, without the prefix of a subsystem, where neither is known
+ *   commit    of the mainline tree, '' for never merged or not known
+ *   date      of posting or merge, as known: '2026-05-19', '2026-08', ''
+ *   link      where it can be read, '' where not known
+ *   requires  what it builds on: it goes when one of these goes, and brings them when it comes
+ *   excludes  other designs for the same thing
+ *
+ *   kho-radix-tree <- kho-blob-size <- luo-ser <- session-block-set <- file-block-set        (what 7.2 and 7.3 became)
+ *                                      luo-ser >< session-blocks <- file-blocks              (the April 2026 series)
  */
 
 export interface Patch {
@@ -9,21 +18,253 @@ export interface Patch {
   readonly subject: string;
   readonly commit: string;
   readonly date: string;
+  readonly link: string;
+  readonly requires: readonly Patch[];
+  readonly excludes: readonly Patch[];
 }
 
-const patch = (name: string, subject: string, commit: string, date: string): Patch => ({
-  name,
-  subject,
-  commit,
-  date,
+const patch = (fields: Pick<Patch, 'name' | 'subject'> & Partial<Patch>): Patch => ({
+  commit: '',
+  date: '',
+  link: '',
+  requires: [],
+  excludes: [],
+  ...fields,
 });
 
-/** Session metadata in a chain of 16-page blocks instead of one array; v1 1/5 of "remove limits". */
-export const SESSION_BLOCKS = patch(
-  'session-blocks',
-  'liveupdate: remove limit on the number of sessions (v1 1/5)',
-  '',
-  '2026-04-14',
-);
+const KEXEC_LIST = 'https://lists.infradead.org/pipermail/kexec';
+const LKML = 'https://lkml.iu.edu';
 
-export const PATCHES: readonly Patch[] = [SESSION_BLOCKS];
+// KHO.
+
+/** Radix tree instead of bitmaps, and no finalize ("kho: Remove finalize state and clients"); `preserved-data`. kho-v2. */
+export const KHO_RADIX_TREE = patch({
+  name: 'kho-radix-tree',
+  subject: 'kho: Adopt radix tree for preserved memory tracking',
+  date: '2026-02-05',
+  link: `${LKML}/hypermail/linux/kernel/2602.0/10485.html`,
+});
+
+/** Subtrees carry the size of their blob (series "kho: history", v9). kho-v3. */
+export const KHO_BLOB_SIZE = patch({
+  name: 'kho-blob-size',
+  subject: 'blob-size of every subtree in the root FDT',
+  date: '2026-03-16',
+  requires: [KHO_RADIX_TREE],
+});
+
+export const KHO_KEXEC_METADATA = patch({
+  name: 'kho-kexec-metadata',
+  subject: 'kho: kexec-metadata: track previous kernel chain',
+  commit: '76aa46b9e404',
+  date: '2026-03-16',
+  link: `${LKML}/2604.0/05250.html`,
+  requires: [KHO_BLOB_SIZE],
+});
+
+/** kho_preserve_pages and its reverse cut blocks where memory nodes meet. */
+export const KHO_NUMA_SPLIT = patch({
+  name: 'kho-numa-split',
+  subject: 'no block of a preserved range spans two memory nodes',
+});
+
+/** kho_restore_page does not refuse orders above MAX_PAGE_ORDER any more. */
+export const KHO_RESTORE_ANY_ORDER = patch({
+  name: 'kho-restore-any-order',
+  subject: 'the order in a stamp is not checked at restore',
+});
+
+/** The log says "disabling KHO revival" without the errno. */
+export const KHO_POPULATE_CLEANUP = patch({
+  name: 'kho-populate-cleanup',
+  subject: 'a refused handover is logged without the errno',
+});
+
+/** Scratch areas are aligned to the largest buddy block, not to a pageblock. */
+export const KHO_SCRATCH_ALIGN = patch({
+  name: 'kho-scratch-align',
+  subject: 'scratch areas of whole largest blocks, for deferred initialisation of struct pages',
+  commit: '797fe91e50d6',
+  date: '2026-08-03',
+});
+
+/** A failing kho_init frees all nodes of the tree, not the root alone. */
+export const KHO_RADIX_DESTROY = patch({
+  name: 'kho-radix-destroy',
+  subject: 'kho_radix_destroy_tree frees every node',
+  requires: [KHO_RADIX_TREE],
+});
+
+/** Early boot may use every GiB without a preserved block; scratch stays as it is for the next kernel. */
+export const KHO_EXTENDED_SCRATCH = patch({
+  name: 'kho-extended-scratch',
+  subject: 'kho: extend scratch',
+  date: '2026-06-05',
+  link: `${LKML}/2606.0/11630.html`,
+  requires: [KHO_RADIX_TREE],
+});
+
+// LUO core and sessions: the locking series of May 2026 and its neighbours.
+
+/** One global rwsem: whatever changes a session reads, the reboot hook writes and keeps it. SES-SERIALIZE-RACE. */
+export const SERIALIZE_RWSEM = patch({
+  name: 'serialize-rwsem',
+  subject: 'liveupdate: block session mutations during reboot',
+  commit: 'bb1328be35bf',
+  date: '2026-05-27',
+  link: `${KEXEC_LIST}/2026-May/036498.html`,
+});
+
+/** Retrieve keeps the list rwsem until it has the session's mutex. SES-RETRIEVE-TOCTOU. */
+export const RETRIEVE_LOCK = patch({
+  name: 'retrieve-lock',
+  subject: 'fix TOCTOU race in luo_session_retrieve()',
+  commit: 'd3ae9e7fddb4',
+});
+
+/** Session ioctls only in their direction: -EINVAL. SES-DIRECTION. */
+export const DIRECTION_CHECK = patch({
+  name: 'direction-check',
+  subject: 'session ioctls only on sessions of their direction',
+  commit: '507e3b479f9c',
+  date: '2026-05-19',
+});
+
+/** Names of 1 to 63 bytes: -EINVAL. SES-NAME-LEN. */
+export const NAME_CHECK = patch({
+  name: 'name-check',
+  subject: 'liveupdate: reject LIVEUPDATE_IOCTL_CREATE_SESSION with invalid name length',
+  commit: 'e947433cd0d2',
+  date: '2026-04-18',
+  link: 'https://lore.kerneltesting.org/linux-mm/20260420-buchung-panne-57e262f5057f@brauner/T/',
+});
+
+/** Any failure of the first open is what every later open gets, not that of an insertion alone. SES-DESER-STICKY. */
+export const DESERIALIZE_LATCH = patch({
+  name: 'deserialize-latch',
+  subject: 'return value of session deserialization (item 8 of "Fix module unloading and unregister API" v4)',
+  date: '2026-04-13',
+  link: `${LKML}/2604.1/08999.html`,
+});
+
+/** A session whose files do not come back fails deserialization. */
+export const DESERIALIZE_FILE_ERRORS = patch({
+  name: 'deserialize-file-errors',
+  subject: 'liveupdate: propagate file deserialization failures',
+  commit: '307e0c5859b0',
+});
+
+// LUO core and sessions: after the locking series.
+
+export const GET_NAME = patch({
+  name: 'get-name',
+  subject: 'liveupdate: add LIVEUPDATE_SESSION_GET_NAME ioctl',
+  date: '2026-04-18',
+  link: `${KEXEC_LIST}/2026-March/035547.html`,
+});
+
+/** FINISH with reserved != 0: -EINVAL. FINISH-RESERVED. */
+export const FINISH_RESERVED = patch({
+  name: 'finish-reserved',
+  subject: 'FINISH refuses a reserved field that is not 0',
+  commit: '05cf3d87a0bf',
+  date: '2026-08',
+});
+
+/** RETRIEVE_FD drops the session's mutex before it copies its answer out. SES-GUARD-GOTO. */
+export const RETRIEVE_FD_GUARD = patch({
+  name: 'retrieve-fd-guard',
+  subject: 'liveupdate: avoid mixing cleanup guards with goto in luo_session_retrieve_fd',
+  commit: '6af06e11bd48',
+  date: '2026-06-03',
+  link: `${KEXEC_LIST}/2026-May/036534.html`,
+});
+
+/** struct luo_ser is the KHO blob, in place of LUO's FDT (with d376e4b55c9a, which made the struct). */
+export const LUO_SER = patch({
+  name: 'luo-ser',
+  subject: 'liveupdate: register luo_ser as KHO subtree',
+  commit: 'cf071b3536df',
+  date: '2026-06-03',
+  link: `${KEXEC_LIST}/2026-May/036510.html`,
+  requires: [KHO_BLOB_SIZE],
+});
+
+/** One-page block sets for sessions, the first block with the first session (0349ff288705, b5a58a922e6f). kho-v4. */
+export const SESSION_BLOCK_SET = patch({
+  name: 'session-block-set',
+  subject: 'liveupdate: Remove limit on the number of sessions',
+  commit: '2a441a14c2c0',
+  date: '2026-06-03',
+  link: `${KEXEC_LIST}/2026-June/036592.html`,
+  requires: [LUO_SER],
+});
+
+/** One-page block sets for files. luo-v5. */
+export const FILE_BLOCK_SET = patch({
+  name: 'file-block-set',
+  subject: 'liveupdate: Remove limit on the number of files per session',
+  commit: '1d1153097f4d',
+  date: '2026-06-03',
+  link: `${KEXEC_LIST}/2026-June/036592.html`,
+  requires: [SESSION_BLOCK_SET],
+});
+
+// The April 2026 series, never merged in this form.
+
+/** Session metadata in a chain of 16-page blocks instead of one array; v1 1/5. */
+export const SESSION_BLOCKS = patch({
+  name: 'session-blocks',
+  subject: 'liveupdate: Remove limit on the number of sessions',
+  date: '2026-04-14',
+  link: `${KEXEC_LIST}/2026-April/035723.html`,
+  excludes: [LUO_SER],
+});
+
+/** File metadata in chains of 2-page blocks; v1 2/5. */
+export const FILE_BLOCKS = patch({
+  name: 'file-blocks',
+  subject: 'liveupdate: Remove limit on the number of files per session',
+  date: '2026-04-14',
+  link: `${KEXEC_LIST}/2026-April/035723.html`,
+  requires: [SESSION_BLOCKS],
+});
+
+/** All of them, what others build on before what builds on it. */
+export const PATCHES: readonly Patch[] = [
+  KHO_RADIX_TREE,
+  KHO_BLOB_SIZE,
+  KHO_KEXEC_METADATA,
+  KHO_NUMA_SPLIT,
+  KHO_RESTORE_ANY_ORDER,
+  KHO_POPULATE_CLEANUP,
+  KHO_SCRATCH_ALIGN,
+  KHO_RADIX_DESTROY,
+  KHO_EXTENDED_SCRATCH,
+  DESERIALIZE_FILE_ERRORS,
+  SERIALIZE_RWSEM,
+  RETRIEVE_LOCK,
+  DIRECTION_CHECK,
+  NAME_CHECK,
+  DESERIALIZE_LATCH,
+  GET_NAME,
+  FINISH_RESERVED,
+  RETRIEVE_FD_GUARD,
+  LUO_SER,
+  SESSION_BLOCK_SET,
+  FILE_BLOCK_SET,
+  SESSION_BLOCKS,
+  FILE_BLOCKS,
+];
+
+export const patchByName = (name: string): Patch | undefined => PATCHES.find((known) => known.name === name);
+
+/** A patch with all it builds on, transitively. */
+export function withRequired(patch: Patch): readonly Patch[] {
+  return [...patch.requires.flatMap(withRequired), patch];
+}
+
+/** A patch with all that builds on it, transitively. */
+export function withDependents(patch: Patch): readonly Patch[] {
+  return PATCHES.filter((other) => withRequired(other).includes(patch));
+}
