@@ -10,6 +10,10 @@
  * Radix tree, one page a node, six levels; level 5 down to 1 are tables of 512 addresses, level 0 is a bitmap:
  *   key(phys, order) = 2^(52-order) | phys >> (12+order)
  *   bits   L5 59:51 | L4 50:42 | L3 41:33 | L2 32:24 | L1 23:15 | L0 14:0
+ *
+ * Bitmaps and their list (kho-v1, v6.19), one page each; a subsystem's node has one property, fdt = <u64 phys>:
+ *   chunk    next | order, num_elms | {phys_start, bitmap} * 255        one order a chunk
+ *   bitmap   bit b = the block of 2^order pages at phys_start + (b << (order + 12))
  */
 import { entriesIn, struct, text, u16, u32, u64 } from '../base/layout.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
@@ -50,3 +54,25 @@ export const KHO_TABLE_SIZE_LOG2 = 9;
 export const KHO_BITMAP_SIZE_LOG2 = 15;
 /** Levels of the tree: ceil((52 - 15 + 1) / 9) + 1. */
 export const KHO_TREE_MAX_DEPTH = 6;
+
+/*
+ * Blocks of serialized entries (kho_block), v7.3: preserved pages in a chain, entries of one size each.
+ *
+ *   0     8      16                                    4096
+ *   | next | count | entry 0 | entry 1 | ... | unused  |      next: address of the next block, 0 in the last
+ */
+export const KHO_BLOCK_SIZE = PAGE_SIZE;
+export const KHO_BLOCK_HEADER_SER = struct('kho_block_header_ser', { next: u64, count: u64 });
+/** Blocks in a chain: a guard against damaged chains more than a limit. */
+export const KHO_MAX_BLOCKS = 10_000;
+
+/** What kho-v1 calls the address of a subsystem's data, which has no size there. */
+export const KHO_V1_DATA_PROPERTY = 'fdt';
+
+/** Bits of a bitmap: PRESERVE_BITS; 128 MiB of memory at order 0. */
+export const KHO_PRESERVE_BITS_LOG2 = 15;
+/** struct khoser_mem_chunk: one page, this header and entries. */
+export const KHOSER_MEM_CHUNK = struct('khoser_mem_chunk_hdr', { next: u64, order: u32, num_elms: u32 });
+export const KHOSER_MEM_BITMAP_PTR = struct('khoser_mem_bitmap_ptr', { phys_start: u64, bitmap: u64 });
+/** Entries of a chunk: 255. */
+export const KHOSER_BITMAP_SIZE = entriesIn(PAGE_SIZE, KHOSER_MEM_CHUNK, KHOSER_MEM_BITMAP_PTR);

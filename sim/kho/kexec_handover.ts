@@ -16,7 +16,13 @@ import { definePoint, kernelFunction, type Op } from '../base/point.ts';
 import { bytesOf, type Order, type Pfn, type Phys, pagesOf, pfnOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Memblock } from '../kernel/memblock.ts';
-import { ZEROED } from '../kernel/mm.ts';
+import {
+  KHO_BLOB_SIZE,
+  KHO_EXTENDED_SCRATCH,
+  KHO_POPULATE_CLEANUP,
+  KHO_RADIX_DESTROY,
+  KHO_RADIX_TREE,
+} from '../kernel/patches.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { BootParams } from '../machine/machine.ts';
@@ -24,12 +30,13 @@ import { CMA } from '../machine/pageblock.ts';
 import { PageFault } from '../machine/ram.ts';
 import { Mutex } from '../sched/mutex.ts';
 import type { Task } from '../sched/task.ts';
-import { KEXEC_METADATA, KEXEC_METADATA_NODE } from './abi.ts';
+import { KEXEC_METADATA, KEXEC_METADATA_NODE, KHO_DATA_PROPERTY, KHO_V1_DATA_PROPERTY } from './abi.ts';
+import { BitmapTracker } from './bitmaps.ts';
+import { extendScratch } from './extended_scratch.ts';
 import { type KexecMetadata, readKexecMetadata, writeKexecMetadata } from './metadata.ts';
 import { KhoOut } from './preserve.ts';
-import { RadixTracker, walkRadixTree } from './radix.ts';
 import { KhoIn } from './restore.ts';
-import { RootFdt, readRoot, retrieveSubtree, type Subtree } from './root_fdt.ts';
+import { RootFdt, readRoot, retrieveSubtree, type Subtree, type SubtreeFormat } from './root_fdt.ts';
 import {
   framesOf,
   readScratchArray,
@@ -37,9 +44,9 @@ import {
   type ScratchArea,
   writeScratchArray,
 } from './scratch.ts';
+import { makeTracker, walkIncoming } from './trackers.ts';
 
 const RESERVE = kernelFunction('kho_preserved_memory_reserve');
-const ROOT_NODE = definePoint('kho_init', 'radix root', 'fault');
 const ROOT_FDT = definePoint('kho_init', 'fdt', 'fault');
 const METADATA = definePoint('kho_kexec_metadata_init', 'page', 'fault');
 const ORDER_0 = 0 as Order;
@@ -85,7 +92,7 @@ export class Kho implements Stateful {
     const map = readRoot(machine.ram, params.fdtPhys, revision.khoCompatible);
     if (typeof map === 'object') {
       this.#print(map.refused);
-      this.#print('disabling KHO revival');
+      this.#print(`disabling KHO revival${this.#kernel.has(KHO_POPULATE_CLEANUP) ? '' : `: ${map.err}`}`);
       return;
     }
     const nr = machine.nodes.length + 2;
@@ -103,6 +110,12 @@ export class Kho implements Stateful {
     this.#print('found kexec handover data.');
   }
 
+  /** Before struct pages are set up: early allocations get room. @kernel kho_memory_init_early */
+  memoryInitEarly(memblock: Memblock): void {
+    if (!this.isKhoBoot || !this.#kernel.has(KHO_EXTENDED_SCRATCH)) return;
+    extendScratch(this.#kernel, memblock, this.#incomingMapPhys as Phys);
+  }
+
   /** Runs right before memory is handed to the page allocator. @kernel kho_memory_init */
   memoryInit(memblock: Memblock): void {
     if (this.isKhoBoot) {
@@ -117,20 +130,36 @@ export class Kho implements Stateful {
   *init(task: Task): Op<void> {
     const kernel = this.#kernel;
     if (!this.enabled) return;
-    const rootNode = kernel.pages.alloc(ORDER_0, kernel.frames.owner('kho radix node'), ROOT_NODE, ZEROED);
-    if (rootNode === -1) return this.#disable();
-    this.out.tracker = new RadixTracker(kernel, rootNode);
+    const tracker = makeTracker(kernel, () => this.scratch);
+    if (tracker === undefined) return this.#disable();
+    this.out.tracker = tracker;
     const fdt = yield* this.out.allocPreserve(task, PAGE_SIZE, kernel.frames.owner('kho root fdt'), ROOT_FDT);
     if (fdt < 0) return this.#disable();
-    this.#root = new RootFdt(kernel.machine.ram, fdt as Phys);
-    const err = this.#root.setup(kernel.revision.khoCompatible, this.out.tracker.mapPhys);
+    this.#root = new RootFdt(kernel.machine.ram, fdt as Phys, this.#subtreeFormat);
+    const err = this.#root.setup(kernel.revision.khoCompatible, tracker.mapPhys);
     assert(err === 0, 'the empty root FDT fits a page');
-    const metadata = yield* this.#initMetadata(task);
+    const metadata = kernel.revision.kexecMetadata ? yield* this.#initMetadata(task) : 0;
     if (metadata < 0) {
       this.#print(`failed to initialize kexec-metadata subtree: ${metadata}`);
       return this.#disable();
     }
     if (!this.isKhoBoot) this.#scratchToCma();
+  }
+
+  /**
+   * Lists the bitmaps for the next kernel and says where the list is: 0, -EOPNOTSUPP with KHO off, -ENOMEM. Nothing to
+   * do for a radix tree, which is always as the next kernel will read it. @kernel kho_finalize
+   */
+  *finalize(task: Task): Op<number> {
+    const { tracker } = this.out;
+    if (!this.enabled) return -ERRNO.EOPNOTSUPP;
+    if (!(tracker instanceof BitmapTracker)) return 0;
+    assert(this.#root !== undefined, 'kho_finalize before kho_init');
+    if (!this.#fdtLock.tryLock(task)) yield* this.#fdtLock.wait(task);
+    const err = tracker.finalize();
+    if (err === 0) this.#root.setMap(tracker.mapPhys);
+    this.#fdtLock.unlock(task);
+    return err;
   }
 
   /** 0, -EEXIST, -ENOMEM. The blob is not preserved by this. @kernel kho_add_subtree */
@@ -153,9 +182,16 @@ export class Kho implements Stateful {
   /** A blob of the previous kernel; -ENOENT, -EINVAL. @kernel kho_retrieve_subtree */
   retrieveSubtree(name: string): Subtree | number {
     if (!this.isKhoBoot) return -ERRNO.ENOENT;
-    return retrieveSubtree(this.#kernel.machine.ram, this.incomingFdtPhys as Phys, name, (line) =>
+    const { ram } = this.#kernel.machine;
+    return retrieveSubtree(ram, this.incomingFdtPhys as Phys, this.#subtreeFormat, name, (line) =>
       this.#print(line),
     );
+  }
+
+  get #subtreeFormat(): SubtreeFormat {
+    const sized = this.#kernel.has(KHO_BLOB_SIZE);
+    const dataProperty = this.#kernel.has(KHO_RADIX_TREE) ? KHO_DATA_PROPERTY : KHO_V1_DATA_PROPERTY;
+    return { dataProperty, sized };
   }
 
   capture(): unknown {
@@ -178,7 +214,7 @@ export class Kho implements Stateful {
   /** Reserves and stamps every preserved block. @kernel kho_mem_retrieve */
   #retrieveMemory(memblock: Memblock): void {
     const { machine, frames, trace } = this.#kernel;
-    walkRadixTree(machine.ram, this.#incomingMapPhys as Phys, (address, order) => {
+    walkIncoming(this.#kernel, machine.ram, this.#incomingMapPhys as Phys, (address, order) => {
       if (!machine.ram.has(address, bytesOf(order))) throw new PageFault(address);
       const frame = pfnOf(address);
       memblock.reserve(address, bytesOf(order));
@@ -192,7 +228,8 @@ export class Kho implements Stateful {
 
   #reserveScratch(memblock: Memblock): void {
     if (!this.enabled) return;
-    const taken = reserveScratch(memblock, this.#kernel.machine.nodes.length);
+    const { machine, revision } = this.#kernel;
+    const taken = reserveScratch(memblock, machine.nodes.length, revision.scratchAlignBytes);
     if (typeof taken === 'string') {
       this.#print(taken);
       this.#print('Failed to reserve scratch area, disabling kexec handover');
@@ -201,7 +238,7 @@ export class Kho implements Stateful {
     }
     this.scratch = taken.areas;
     this.scratchArrayPhys = taken.arrayPhys;
-    writeScratchArray(this.#kernel.machine.ram, taken.arrayPhys, taken.areas);
+    writeScratchArray(machine.ram, taken.arrayPhys, taken.areas);
     const mib = (i: number): number => (taken.areas[i]?.bytes ?? 0) / 2 ** 20;
     this.#print(`scratch areas: lowmem: ${mib(0)}MiB global: ${mib(1)}MiB pernode: ${mib(2)}MiB`);
   }
@@ -248,7 +285,10 @@ export class Kho implements Stateful {
   #disable(): void {
     const { pages, buddy } = this.#kernel;
     if (this.#root !== undefined) pages.put(pfnOf(this.#root.phys));
-    for (const node of this.out.tracker?.nodes() ?? []) pages.free(node, ORDER_0);
+    const nodes = this.out.tracker?.nodes() ?? [];
+    // Before kho_radix_destroy_tree only the root goes; what keys needed is lost.
+    const freed = this.#kernel.has(KHO_RADIX_DESTROY) ? nodes : nodes.slice(0, 1);
+    for (const node of freed) pages.free(node, ORDER_0);
     this.#root = undefined;
     this.out.tracker = undefined;
     this.enabled = false;

@@ -14,6 +14,7 @@ import type { Op, Point } from '../base/point.ts';
 import { bytesOf, type Order, orderOf, type Pfn, type Phys, pagesOf, pfnOf, physOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { ZEROED } from '../kernel/mm.ts';
+import { KHO_NUMA_SPLIT } from '../kernel/patches.ts';
 import type { Owner } from '../machine/frames.ts';
 import type { Task } from '../sched/task.ts';
 import { type ScratchArea, scratchOverlap } from './scratch.ts';
@@ -144,6 +145,7 @@ export class KhoOut {
     let order = at === 0 ? 52 : trailingZeros(at);
     while (at + 2 ** order > end) order--;
     const { machine } = this.#kernel;
+    if (!this.#kernel.has(KHO_NUMA_SPLIT)) return { frame: at as Pfn, order: order as Order };
     while (order > 0 && machine.nodeOf(at as Pfn) !== machine.nodeOf((at + 2 ** order - 1) as Pfn)) order--;
     return { frame: at as Pfn, order: order as Order };
   }

@@ -3,11 +3,14 @@
  *
  *   stamp    page->private of the first page: {order, "KHOP"}; restore checks it, takes the order from it, clears it
  *
- * Data may be read before it is restored; restoring is only about who owns the frames. The stamp's order is not
- * checked against the largest buddy order (v7.0 and later).
+ * Data may be read before it is restored; restoring is only about who owns the frames. v6.19 refuses a stamp above the
+ * largest buddy order, later kernels do not look.
  */
+
+import { MAX_PAGE_ORDER } from '../base/limits.ts';
 import { type Order, type Pfn, type Phys, pagesOf, pfnOf, physOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { KHO_RESTORE_ANY_ORDER } from '../kernel/patches.ts';
 import type { Owner } from '../machine/frames.ts';
 import { trailingZeros } from './preserve.ts';
 
@@ -50,7 +53,8 @@ export class KhoIn {
     const frame = pfnOf(address);
     if (!frames.online(frame)) return -1;
     const order = frames.stampOrder(frame);
-    if (order === -1) {
+    const tooLarge = order > MAX_PAGE_ORDER && !this.#kernel.has(KHO_RESTORE_ANY_ORDER);
+    if (order === -1 || tooLarge) {
       this.#kernel.warn(`kho_restore_page: no stamp at 0x${address.toString(16)}`);
       return -1;
     }

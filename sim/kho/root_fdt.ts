@@ -1,12 +1,15 @@
 /*
  * The root FDT of the handover: one preserved page with the tracker's address and a subnode per subsystem. Layout:
  * abi.ts. Written sequentially at kho_init, edited in place for every subtree, read early by the next kernel.
+ *
+ *   a subsystem's node    kho-v1 {fdt}    kho-v2 {preserved-data}    kho-v3, kho-v4 {preserved-data, blob-size}
  */
+import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import type { Phys } from '../base/units.ts';
 import type { Ram } from '../machine/ram.ts';
-import { KHO_DATA_PROPERTY, KHO_MAP_PROPERTY, KHO_SIZE_PROPERTY } from './abi.ts';
+import { KHO_MAP_PROPERTY, KHO_SIZE_PROPERTY } from './abi.ts';
 import {
   checkHeader,
   firstSubnode,
@@ -22,22 +25,42 @@ import { FdtWriter } from './fdt_writer.ts';
 /** A blob found under a name. */
 export interface Subtree {
   readonly phys: Phys;
+  /** A page where the format does not say. */
   readonly bytes: number;
 }
 
 /** Why a root was refused, for the log. */
 export interface RootRefused {
   readonly refused: string;
+  /** What v6.19 adds to its last line. */
+  readonly err: number;
+}
+
+/** How a revision describes a blob. */
+export interface SubtreeFormat {
+  readonly dataProperty: string;
+  readonly sized: boolean;
 }
 
 /** The outgoing root. */
 export class RootFdt {
   readonly phys: Phys;
   readonly #ram: Ram;
+  readonly #format: SubtreeFormat;
 
-  constructor(ram: Ram, phys: Phys) {
+  constructor(ram: Ram, phys: Phys, format: SubtreeFormat) {
     this.#ram = ram;
     this.phys = phys;
+    this.#format = format;
+  }
+
+  /** Says where the map of preserved memory is, in place. @kernel kho_update_memory_map */
+  setMap(mapPhys: Phys): void {
+    const tree = this.#open();
+    assert(typeof tree !== 'number', 'the root was written here');
+    const err = tree.setProperty(0, KHO_MAP_PROPERTY, u64Bytes(mapPhys));
+    assert(err >= 0, 'a property of the same size fits');
+    this.#close(tree);
   }
 
   /** Writes the empty root: 0 or a negative FDT error. @kernel kho_out_fdt_setup */
@@ -60,9 +83,10 @@ export class RootFdt {
     if (typeof tree === 'number') return -ERRNO.ENOMEM;
     const node = tree.addSubnode(0, name);
     if (node < 0) return node === -FDT_ERR.EXISTS ? -ERRNO.EEXIST : -ERRNO.ENOMEM;
+    const { dataProperty, sized } = this.#format;
     const failed =
-      tree.setProperty(node, KHO_DATA_PROPERTY, u64Bytes(blob)) < 0 ||
-      tree.setProperty(node, KHO_SIZE_PROPERTY, u64Bytes(bytes)) < 0;
+      tree.setProperty(node, dataProperty, u64Bytes(blob)) < 0 ||
+      (sized && tree.setProperty(node, KHO_SIZE_PROPERTY, u64Bytes(bytes)) < 0);
     if (failed) tree.deleteNode(node);
     this.#close(tree);
     return failed ? -ERRNO.ENOMEM : 0;
@@ -73,7 +97,7 @@ export class RootFdt {
     const tree = this.#open();
     if (typeof tree === 'number') return;
     for (let node = firstSubnode(tree.buffer, 0); node >= 0; node = nextSubnode(tree.buffer, node)) {
-      if (nativeU64(getProperty(tree.buffer, node, KHO_DATA_PROPERTY))?.value !== blob) continue;
+      if (nativeU64(getProperty(tree.buffer, node, this.#format.dataProperty))?.value !== blob) continue;
       tree.deleteNode(node);
       break;
     }
@@ -96,16 +120,24 @@ export class RootFdt {
  */
 export function readRoot(ram: Ram, fdtPhys: Phys, compatible: string): Phys | RootRefused {
   const at = `0x${fdtPhys.toString(16)}`;
-  if (!ram.has(fdtPhys, PAGE_SIZE)) return { refused: `setup: failed to memremap FDT (${at})` };
+  if (!ram.has(fdtPhys, PAGE_SIZE)) {
+    return { refused: `setup: failed to memremap FDT (${at})`, err: -ERRNO.EFAULT };
+  }
   const fdt = ram.loadBytes(fdtPhys, PAGE_SIZE);
   const header = checkHeader(fdt);
-  if (header < 0) return { refused: `setup: handover FDT (${at}) is invalid: ${header}` };
+  if (header < 0) {
+    return { refused: `setup: handover FDT (${at}) is invalid: ${header}`, err: -ERRNO.EINVAL };
+  }
   const match = nodeCheckCompatible(fdt, 0, compatible);
   if (match !== 0) {
-    return { refused: `setup: handover FDT (${at}) is incompatible with '${compatible}': ${match}` };
+    const refused = `setup: handover FDT (${at}) is incompatible with '${compatible}': ${match}`;
+    return { refused, err: -ERRNO.EINVAL };
   }
   const map = nativeU64(getProperty(fdt, 0, KHO_MAP_PROPERTY));
-  if (map === undefined || map.value === 0) return { refused: 'failed to get preserved memory map' };
+  if (map === undefined || map.value === 0) {
+    const what = compatible === 'kho-v1' ? 'bitmaps' : 'map';
+    return { refused: `failed to get preserved memory ${what}`, err: -ERRNO.ENOENT };
+  }
   return map.value as Phys;
 }
 
@@ -116,14 +148,16 @@ export function readRoot(ram: Ram, fdtPhys: Phys, compatible: string): Phys | Ro
 export function retrieveSubtree(
   ram: Ram,
   fdtPhys: Phys,
+  { dataProperty, sized }: SubtreeFormat,
   name: string,
   warn: (line: string) => void,
 ): Subtree | number {
   const fdt = ram.loadBytes(fdtPhys, PAGE_SIZE);
   const node = subnodeOffset(fdt, 0, name);
   if (node < 0) return -ERRNO.ENOENT;
-  const data = nativeU64(getProperty(fdt, node, KHO_DATA_PROPERTY));
+  const data = nativeU64(getProperty(fdt, node, dataProperty));
   if (data === undefined) return -ERRNO.EINVAL;
+  if (!sized) return { phys: data.value as Phys, bytes: PAGE_SIZE };
   const size = nativeU64(getProperty(fdt, node, KHO_SIZE_PROPERTY));
   if (size === undefined) {
     warn(`broken KHO subnode '${name}': missing or invalid blob-size property`);

@@ -5,11 +5,12 @@
  *   [1] global   anywhere        the same for all memory, less lowmem
  *   [2..] one per memory node    the same for the node
  *
- * Taken at a cold boot before memory is handed out, aligned to a pageblock (v6.19, v7.1; CMA_MIN_ALIGNMENT_BYTES),
+ * Taken at a cold boot before memory is handed out, aligned to a pageblock (CMA_MIN_ALIGNMENT_BYTES) up to v7.1, to
+ * the largest buddy block in v7.3,
  * inherited unchanged at every handover. Their pageblocks are CMA, so only movable allocations use them meanwhile.
  * Rounding comes last, so an area may have size 0 (global, on a machine below 4 GiB).
  */
-import { PAGE_SHIFT, PAGE_SIZE, PAGEBLOCK_ORDER } from '../base/limits.ts';
+import { PAGE_SHIFT, PAGE_SIZE } from '../base/limits.ts';
 import { type Phys, roundUp } from '../base/units.ts';
 import type { Memblock } from '../kernel/memblock.ts';
 import type { Ram } from '../machine/ram.ts';
@@ -23,7 +24,6 @@ export interface ScratchArea {
 /** ARCH_LOW_ADDRESS_LIMIT on x86. */
 const LOW_LIMIT = 2 ** 32;
 const SCALE_PERCENT = 200;
-const ALIGN = PAGE_SIZE << PAGEBLOCK_ORDER;
 
 export interface ScratchReservation {
   /** Where the array of areas lies. */
@@ -32,7 +32,11 @@ export interface ScratchReservation {
 }
 
 /** Takes the areas at a cold boot; a string is the reason why it could not. @kernel kho_reserve_scratch */
-export function reserveScratch(memblock: Memblock, nodes: number): ScratchReservation | string {
+export function reserveScratch(
+  memblock: Memblock,
+  nodes: number,
+  alignBytes: number,
+): ScratchReservation | string {
   const scaled = (bytes: number): number => Math.floor((bytes * SCALE_PERCENT) / 100);
   const low = scaled(memblock.kernelBytes({ below: LOW_LIMIT }));
   const sizes = [low, scaled(memblock.kernelBytes({})) - low];
@@ -42,9 +46,9 @@ export function reserveScratch(memblock: Memblock, nodes: number): ScratchReserv
   if (arrayPhys === undefined) return 'Failed to reserve scratch array';
   const areas: ScratchArea[] = [];
   for (const [i, size] of sizes.entries()) {
-    const bytes = roundUp(size, ALIGN);
+    const bytes = roundUp(size, alignBytes);
     const limits = i === 0 ? { below: LOW_LIMIT } : i === 1 ? {} : { node: i - 2 };
-    const start = memblock.alloc(bytes, { align: ALIGN, ...limits });
+    const start = memblock.alloc(bytes, { align: alignBytes, ...limits });
     if (start === undefined) {
       for (const area of areas) memblock.free(area.start, area.bytes);
       memblock.free(arrayPhys, PAGE_SIZE);

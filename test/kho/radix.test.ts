@@ -15,22 +15,32 @@ import {
 } from '../../sim/kho/radix.ts';
 import { PageFault } from '../../sim/machine/ram.ts';
 import { bareKernel } from '../support/system.ts';
-import { arbitraryBlock, setLaw, type TrackerUnderTest, walkStopsLaw } from './tracker.laws.ts';
+import {
+  arbitraryBlock,
+  arbitraryBlocks,
+  nodesLaw,
+  pagesInUse,
+  rollbackLaw,
+  setLaw,
+  type TrackerUnderTest,
+  type WalkOrder,
+  walked,
+  walkStopsLaw,
+} from './tracker.laws.ts';
 
 const ROOT = definePoint('test', 'radix root', 'fault');
 const NODE_POINT = 'kho_radix_add_page:node';
 const frame = (n: number): Pfn => n as Pfn;
 const order = (n: number): Order => n as Order;
 
-function makeTracker(nth?: number): TrackerUnderTest & { warnings(): number } {
+/** Ascending keys: larger orders first, then by address. */
+const BY_KEY: WalkOrder = (x, y) => y.order - x.order || x.frame - y.frame;
+
+function makeTracker(nth?: number): TrackerUnderTest<RadixTracker> {
   const faults = nth === undefined ? [] : [{ point: NODE_POINT, nth }];
   const kernel = bareKernel({ faults });
   const root = kernel.pages.alloc(order(0), kernel.frames.owner('test'), ROOT, ZEROED);
-  return {
-    tracker: new RadixTracker(kernel, root as Pfn),
-    pagesInUse: () => -kernel.buddy.nrFree,
-    warnings: () => kernel.log.warnings,
-  };
+  return { kernel, tracker: new RadixTracker(kernel, root as Pfn) };
 }
 
 describe('keys', () => {
@@ -60,16 +70,33 @@ describe('keys', () => {
 });
 
 describe('the radix tracker', () => {
-  it('is a set of blocks, walked in ascending keys', () => setLaw(makeTracker));
+  it('is a set of blocks, walked larger orders first', () => setLaw(makeTracker, BY_KEY));
   it('stops a walk at the first answer', () => walkStopsLaw(makeTracker));
+  it('owns the frames it names', () => nodesLaw(makeTracker));
+  it('rolls back', () => rollbackLaw(makeTracker));
+
+  it('is walked in strictly ascending keys', () => {
+    fc.assert(
+      fc.property(arbitraryBlocks, (blocks) => {
+        const { tracker } = makeTracker();
+        for (const block of blocks) tracker.add(block.frame, block.order);
+        const keys = walked((visit) => tracker.walk(visit)).map((block) =>
+          radixKey(block.frame, block.order),
+        );
+        expect(keys).toHaveLength(blocks.length);
+        for (let i = 1; i < keys.length; i++) expect(keys[i]).toBeGreaterThan(keys[i - 1] as number);
+      }),
+      { numRuns: 30 },
+    );
+  });
 
   it('undoes an addition that runs out of pages, at each of its five allocations', () => {
     for (let nth = 0; nth < 5; nth++) {
       const clean = makeTracker();
       const faulty = makeTracker(nth);
-      const before = faulty.pagesInUse();
+      const before = pagesInUse(faulty.kernel);
       expect(faulty.tracker.add(frame(0x123), order(0))).toBe(-ERRNO.ENOMEM);
-      expect(faulty.pagesInUse()).toBe(before);
+      expect(pagesInUse(faulty.kernel)).toBe(before);
       expect(faulty.tracker.nodes()).toHaveLength(1);
       expect(faulty.tracker.has(frame(0x123), order(0))).toBe(false);
       // Tried again it does what a first attempt does.
@@ -80,12 +107,12 @@ describe('the radix tracker', () => {
   });
 
   it('warns of a key whose tables are missing, and is silent about a clear bit', () => {
-    const { tracker, warnings } = makeTracker();
+    const { kernel, tracker } = makeTracker();
     tracker.del(frame(0x5), order(0));
-    expect(warnings()).toBe(1);
+    expect(kernel.log.warnings).toBe(1);
     tracker.add(frame(0x5), order(0));
     tracker.del(frame(0x6), order(0));
-    expect(warnings()).toBe(1);
+    expect(kernel.log.warnings).toBe(1);
   });
 });
 
