@@ -57,6 +57,16 @@ export const LUO_FLB_PAGES = 1;
 /** FLBs in the page: 63. */
 export const LUO_FLB_MAX = entriesIn(LUO_FLB_PAGES * PAGE_SIZE, LUO_FLB_HEADER_SER, LUO_FLB_SER);
 
+/*
+ * struct luo_ser (v7.3), the KHO blob itself: 32 bytes.
+ */
+export const LUO_SER = struct('luo_ser', {
+  compatible: text(8),
+  liveupdate_num: u64,
+  sessions_pa: u64,
+  flbs_pa: u64,
+});
+
 export const LUO_FDT_BYTES = PAGE_SIZE;
 export const LUO_FDT_COMPATIBLE = 'luo-v1';
 export const LUO_FDT_NUMBER = 'liveupdate-number';
@@ -65,3 +75,13 @@ export const LUO_FDT_SESSION_HEADER = 'luo-session-header';
 export const LUO_FDT_FLB_NODE = 'luo-flb';
 export const LUO_FDT_FLB_COMPATIBLE = 'luo-flb-v1';
 export const LUO_FDT_FLB_HEADER = 'luo-flb-header';
+
+/*
+ * Sessions of the fixed arrays (v6.19 to v7.1, luo-session-v2): one region of 16 pages.
+ *
+ *   0       8         88                      65528   65536
+ *   | count | entry 0 | entry 1 | ... | entry 818 | - |
+ */
+export const LUO_SESSION_ARRAY_SER = struct('luo_session_header_ser', { count: u64 });
+/** Sessions in the array, LUO_SESSION_MAX: 819. */
+export const LUO_SESSION_MAX = entriesIn(LUO_SESSION_BYTES, LUO_SESSION_ARRAY_SER, LUO_SESSION_SER);

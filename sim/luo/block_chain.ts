@@ -20,7 +20,7 @@ import {
   LUO_SESSION_SER,
   LUO_SESSIONS_PER_BLOCK,
 } from './abi.ts';
-import type { IncomingStore, OutgoingStore } from './session_store.ts';
+import type { IncomingStore, OpenIncoming, OutgoingStore } from './session_store.ts';
 
 const HEADER = LUO_SESSION_BLOCK_SER.at;
 const HEADER_BYTES = LUO_SESSION_BLOCK_SER.size;
@@ -149,6 +149,7 @@ export class IncomingBlockChain implements IncomingStore {
   readonly #ram: Ram;
   readonly #head: Phys;
   readonly #restoreFree: (address: Phys) => void;
+  readonly freedOnFailure = false;
   #block: number;
   #slot = 0;
 
@@ -175,4 +176,16 @@ export class IncomingBlockChain implements IncomingStore {
       at = next;
     }
   }
+}
+
+/** Counts the blocks; a chain with too many is refused, a cycle with it. @kernel luo_session_setup_incoming */
+export function blockChainOpener(
+  ram: Ram,
+  restoreFree: (address: Phys) => void,
+  geometry: ChainGeometry,
+): OpenIncoming {
+  return (head) => {
+    const blocks = countBlocks(ram, head, geometry);
+    return blocks < 0 ? blocks : new IncomingBlockChain(ram, head, restoreFree);
+  };
 }

@@ -6,36 +6,36 @@
  *   late_initcall    lateStartup   root FDT, session store, FLB page; failure disables live update
  *   reboot(KEXEC)    reboot        sessions, then FLBs
  *
- * Fixed arrays and april-v1: the root is an FDT of one page that stays mapped, and reserved, in the next kernel.
+ * The root is an FDT of one page that stays mapped, and reserved, in the next kernel (up to v7.1, april-v1), or struct
+ * luo_ser (v7.3), freed once it is read.
  */
+import { assert } from '../base/assert.ts';
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Vfs } from '../kernel/vfs.ts';
-import { getProperty, nodeCheckCompatible, subnodeOffset } from '../kho/fdt.ts';
-import { nativeU64, u64Bytes } from '../kho/fdt_abi.ts';
-import { FdtWriter } from '../kho/fdt_writer.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
+import type { Subtree } from '../kho/root_fdt.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Task } from '../sched/task.ts';
-import {
-  LUO_FDT_BYTES,
-  LUO_FDT_COMPATIBLE,
-  LUO_FDT_FLB_COMPATIBLE,
-  LUO_FDT_FLB_HEADER,
-  LUO_FDT_FLB_NODE,
-  LUO_FDT_NUMBER,
-  LUO_FDT_SESSION_HEADER,
-  LUO_FDT_SESSION_NODE,
-  LUO_SUBTREE,
-} from './abi.ts';
+import { LUO_FDT_BYTES, LUO_SER, LUO_SUBTREE } from './abi.ts';
 import { serializeFlb, setupOutgoingFlb } from './flb.ts';
+import { readFdtNodes, readFdtRoot, writeFdtRoot } from './root_fdt.ts';
+import { LUO_COMPATIBLE_BYTES, readSerRoot, textBytes } from './root_ser.ts';
 import { LuoSessions } from './session.ts';
 
 const REBOOT = kernelFunction('liveupdate_reboot');
 const OPEN = kernelFunction('luo_open');
 const FDT = definePoint('luo_fdt_setup', 'fdt', 'fault');
+const SER = definePoint('luo_state_setup', 'luo_ser', 'fault');
+
+/** What the previous kernel's root says, once it is known to be one. */
+interface IncomingRoot {
+  readonly number: number;
+  /** Sets sessions and FLBs up: 0 or a negative errno. */
+  readonly setUp: () => number;
+}
 
 export class Luo implements Stateful {
   readonly sessions: LuoSessions;
@@ -71,15 +71,23 @@ export class Luo implements Stateful {
   /** @kernel luo_late_startup */
   *lateStartup(task: Task): Op<void> {
     if (!this.enabled) return;
-    const err = yield* this.#fdtSetup(task);
+    const err = yield* this.#usesFdt ? this.#fdtSetup(task) : this.#stateSetup(task);
     if (err !== 0) this.enabled = false;
   }
 
   /** Called by reboot(KEXEC) before devices are shut down; other tasks still run. @kernel liveupdate_reboot */
   *reboot(task: Task): Op<number> {
     if (!this.enabled) return 0;
-    const err = yield* this.sessions.serialize(task);
-    if (err === 0) serializeFlb(this.#kernel, this.flbPhys as Phys);
+    let err = yield* this.sessions.serialize(task);
+    if (err === 0) {
+      serializeFlb(this.#kernel, this.flbPhys as Phys);
+      const finalized = yield* this.#kho.finalize(task);
+      if (finalized !== 0) {
+        // The sessions stay as they were serialized: nothing is undone.
+        this.#print(`kho_finalize failed ${finalized}`);
+        err = -ERRNO.EAGAIN;
+      }
+    }
     this.#kernel.trace.event(REBOOT, err);
     return err;
   }
@@ -129,64 +137,52 @@ export class Luo implements Stateful {
     const blob = this.#kho.retrieveSubtree(LUO_SUBTREE);
     if (typeof blob === 'number') {
       if (blob === -ERRNO.ENOENT) return 0;
-      this.#print(`failed to retrieve FDT '${LUO_SUBTREE}' from KHO: ${printErrno(blob)}`);
+      const what = this.#usesFdt ? 'FDT' : 'LUO state';
+      this.#print(`failed to retrieve ${what} '${LUO_SUBTREE}' from KHO: ${printErrno(blob)}`);
       return blob;
     }
-    const fdt = this.#kernel.machine.ram.loadBytes(blob.phys, LUO_FDT_BYTES);
-    const match = nodeCheckCompatible(fdt, 0, LUO_FDT_COMPATIBLE);
-    if (match !== 0) {
-      this.#print(`FDT '${LUO_SUBTREE}' is incompatible with '${LUO_FDT_COMPATIBLE}' [${match}]`);
-      return -ERRNO.EINVAL;
-    }
-    const number = nativeU64(getProperty(fdt, 0, LUO_FDT_NUMBER));
-    if (number === undefined) {
-      this.#print(`Unable to get live update number '${LUO_FDT_NUMBER}' [0]`);
-      return -ERRNO.EINVAL;
-    }
-    this.liveupdateNum = number.value;
-    this.#print(`Retrieved live update data, liveupdate number: ${number.value}`);
-    return this.#setupIncomingSessions(fdt) || this.#setupIncomingFlb(fdt);
+    const root = this.#usesFdt ? this.#readFdt(blob) : this.#readSer(blob);
+    if (typeof root === 'number') return root;
+    this.liveupdateNum = root.number;
+    this.#print(`Retrieved live update data, liveupdate number: ${root.number}`);
+    const err = root.setUp();
+    // The FDT stays mapped, and reserved, for ever; struct luo_ser goes in either case.
+    if (!this.#usesFdt) this.#kho.in.restoreFree(blob.phys);
+    return err;
   }
 
-  #setupIncomingSessions(fdt: Uint8Array): number {
-    const node = subnodeOffset(fdt, 0, LUO_FDT_SESSION_NODE);
-    if (node < 0) {
-      this.#print(`Unable to get session node: [${LUO_FDT_SESSION_NODE}]`);
-      return -ERRNO.EINVAL;
-    }
-    const compatible = this.#kernel.revision.sessionCompatible;
-    if (nodeCheckCompatible(fdt, node, compatible) !== 0) {
-      this.#print(`Session node incompatible [${compatible}]`);
-      return -ERRNO.EINVAL;
-    }
-    const header = nativeU64(getProperty(fdt, node, LUO_FDT_SESSION_HEADER));
-    if (header === undefined) {
-      this.#print(`Unable to get session header '${LUO_FDT_SESSION_HEADER}' [0]`);
-      return -ERRNO.EINVAL;
-    }
-    return this.sessions.setupIncoming(header.value as Phys);
+  get #usesFdt(): boolean {
+    return this.#kernel.revision.parts.luoRoot === 'fdt';
   }
 
-  /** The page of the old kernel is looked at, never given back. @kernel luo_flb_setup_incoming */
-  #setupIncomingFlb(fdt: Uint8Array): number {
-    const node = subnodeOffset(fdt, 0, LUO_FDT_FLB_NODE);
-    if (node < 0) {
-      this.#print(`Unable to get FLB node [${LUO_FDT_FLB_NODE}]`);
-      return -ERRNO.ENOENT;
-    }
-    const match = nodeCheckCompatible(fdt, node, LUO_FDT_FLB_COMPATIBLE);
-    if (match !== 0) {
-      this.#print(`FLB node is incompatible with '${LUO_FDT_FLB_COMPATIBLE}' [${match}]`);
+  #readFdt(blob: Subtree): IncomingRoot | number {
+    const { revision, machine } = this.#kernel;
+    const fdt = readFdtRoot(machine.ram, blob, revision.luoCompatible);
+    if (typeof fdt === 'string') {
+      this.#print(fdt);
       return -ERRNO.EINVAL;
     }
-    if (nativeU64(getProperty(fdt, node, LUO_FDT_FLB_HEADER)) === undefined) {
-      this.#print(`Unable to get FLB header property '${LUO_FDT_FLB_HEADER}' [0]`);
-      return -ERRNO.EINVAL;
-    }
-    return 0;
+    const setUp = (): number => {
+      const nodes = readFdtNodes(fdt.bytes, revision.sessionCompatible);
+      if (nodes.complaint !== undefined) this.#print(nodes.complaint);
+      const err = nodes.sessionsPa === undefined ? 0 : this.sessions.setupIncoming(nodes.sessionsPa);
+      return err !== 0 ? err : nodes.err;
+    };
+    return { number: fdt.number, setUp };
   }
 
-  /** Builds the outgoing root. A failure leaves the regions of sessions and FLBs allocated. @kernel luo_fdt_setup */
+  #readSer(blob: Subtree): IncomingRoot | number {
+    const { revision, machine } = this.#kernel;
+    const ser = readSerRoot(machine.ram, blob, revision.luoCompatible);
+    if (typeof ser === 'string') {
+      this.#print(ser);
+      return -ERRNO.EINVAL;
+    }
+    const setUp = (): number => (ser.sessionsPa === 0 ? 0 : this.sessions.setupIncoming(ser.sessionsPa));
+    return { number: ser.number, setUp };
+  }
+
+  /** Builds the outgoing root FDT. A failure leaves the regions of sessions and FLBs allocated. @kernel luo_fdt_setup */
   *#fdtSetup(task: Task): Op<number> {
     const kernel = this.#kernel;
     const owner = kernel.frames.owner('luo fdt');
@@ -200,7 +196,10 @@ export class Luo implements Stateful {
     err = Math.min(err, flb, 0);
     if (err === 0) {
       this.flbPhys = flb;
-      const writer = this.#writeFdt(flb as Phys);
+      const { luoCompatible, sessionCompatible } = kernel.revision;
+      const sessionsPa = this.sessions.store.headPhys as Phys;
+      const contents = { number: this.liveupdateNum + 1, sessionsPa, flbsPa: flb as Phys };
+      const writer = writeFdtRoot(luoCompatible, sessionCompatible, contents);
       kernel.machine.ram.storeBytes(fdt, writer.buffer);
       err = yield* this.#kho.addSubtree(task, LUO_SUBTREE, fdt as Phys, writer.blob().length);
     }
@@ -210,24 +209,32 @@ export class Luo implements Stateful {
     return err;
   }
 
-  #writeFdt(flb: Phys): FdtWriter {
-    const writer = new FdtWriter(LUO_FDT_BYTES);
-    writer.create();
-    writer.finishReservemap();
-    writer.beginNode('');
-    writer.propertyString('compatible', LUO_FDT_COMPATIBLE);
-    writer.property(LUO_FDT_NUMBER, u64Bytes(this.liveupdateNum + 1));
-    writer.beginNode(LUO_FDT_SESSION_NODE);
-    writer.propertyString('compatible', this.#kernel.revision.sessionCompatible);
-    writer.property(LUO_FDT_SESSION_HEADER, u64Bytes(this.sessions.store.headPhys));
-    writer.endNode();
-    writer.beginNode(LUO_FDT_FLB_NODE);
-    writer.propertyString('compatible', LUO_FDT_FLB_COMPATIBLE);
-    writer.property(LUO_FDT_FLB_HEADER, u64Bytes(flb));
-    writer.endNode();
-    writer.endNode();
-    writer.finish();
-    return writer;
+  /** Builds struct luo_ser. A failure to add it leaves the FLB page allocated. @kernel luo_state_setup */
+  *#stateSetup(task: Task): Op<number> {
+    const kernel = this.#kernel;
+    const { ram } = kernel.machine;
+    const owner = kernel.frames.owner('luo ser');
+    const ser = yield* this.#kho.out.allocPreserve(task, LUO_SER.size, owner, SER);
+    if (ser < 0) {
+      this.#print('failed to allocate/preserve LUO state memory');
+      return ser;
+    }
+    ram.storeBytes(ser, textBytes(kernel.revision.luoCompatible, LUO_COMPATIBLE_BYTES));
+    ram.store64(ser + LUO_SER.at.liveupdate_num, this.liveupdateNum + 1);
+    let err = yield* this.sessions.setupOutgoing(task);
+    assert(err === 0, 'nothing is allocated for sessions before there are any');
+    this.sessions.publish = (headPhys) => ram.store64(ser + LUO_SER.at.sessions_pa, headPhys);
+    const flb = yield* setupOutgoingFlb(kernel, this.#kho, task);
+    err = Math.min(flb, 0);
+    if (err === 0) {
+      this.flbPhys = flb;
+      ram.store64(ser + LUO_SER.at.flbs_pa, flb);
+      err = yield* this.#kho.addSubtree(task, LUO_SUBTREE, ser as Phys, LUO_SER.size);
+    }
+    if (err === 0) return 0;
+    yield* this.#kho.out.unpreserveFree(task, ser as Phys);
+    this.#print(`failed to prepare LUO state: ${err}`);
+    return err;
   }
 
   #print(line: string): void {

@@ -21,6 +21,13 @@ export function normaliseName(words: Int32Array, at: number): boolean {
   return false;
 }
 
+/** Whether a name is terminated and not empty: 1 to 63 bytes. */
+export function isValidName(words: Int32Array, at: number): boolean {
+  if (((words[at] as number) & 0xff) === 0) return false;
+  for (let k = 0; k < NAME_WORDS; k++) if (hasZero(words[at + k] as number)) return true;
+  return false;
+}
+
 /** Cuts a name to 63 bytes and its NUL, as strscpy into name[64] does. */
 export function truncateName(words: Int32Array, at: number): void {
   if (!normaliseName(words, at))

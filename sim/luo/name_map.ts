@@ -2,32 +2,37 @@
  * From a name to the session on a list, at once. The modelled kernel walks its list; the simulator answers here and
  * charges what the walk would have cost (list_rank.ts). Open addressing over a column:
  *
- *   slot    0 empty | 1 was used | (7-bit tag << 24 | session index + 2)
+ *   slot    0 empty | (7-bit tag << 24 | session index + 1)
+ *
+ * Nothing is removed: an entry counts only while its session is live, on this list and of the name looked for, so one
+ * that unlinking left behind is passed over, and dropped when the map is rebuilt.
  */
-import { assert } from '../base/assert.ts';
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
 import { hashName, NAME_WORDS } from './name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
 
 const EMPTY = 0;
-const USED = 1;
 const INDEX = 0xffffff;
+const TAG = 0x7f000000;
 const SLOTS_MIN = 1024;
 
 export class NameMap implements Stateful {
   readonly #storage: Storage;
   readonly #table: SessionTable;
   readonly #label: string;
+  /** The list whose sessions count, as SessionTable.list says. */
+  readonly #list: number;
   #slots: Column;
   #mask = SLOTS_MIN - 1;
-  #live = 0;
+  /** Slots that are not empty. */
   #used = 0;
 
-  constructor(storage: Storage, table: SessionTable, label: string) {
+  constructor(storage: Storage, table: SessionTable, label: string, list: number) {
     this.#storage = storage;
     this.#table = table;
     this.#label = label;
+    this.#list = list;
     this.#slots = new Column(storage, label, SLOTS_MIN);
     storage.journal.enlist(this);
   }
@@ -35,72 +40,52 @@ export class NameMap implements Stateful {
   /** The session of this normalised name, or NO_SESSION. */
   find(words: Int32Array, at: number): SessionHandle {
     const hash = hashName(words, at);
-    const tag = hash & 0x7f000000;
+    const tag = hash & TAG;
     for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const entry = this.#slots.get(slot);
       if (entry === EMPTY) return NO_SESSION;
-      if (entry === USED || (entry & 0x7f000000) !== tag) continue;
-      const session = this.#table.slab.handleAt((entry & INDEX) - 2) as SessionHandle;
-      if (this.#sameName(session, words, at)) return session;
+      if ((entry & TAG) !== tag) continue;
+      const session = this.#table.slab.handleAt((entry & INDEX) - 1) as SessionHandle;
+      if (session !== NO_SESSION && this.#counts(session) && this.#sameName(session, words, at))
+        return session;
     }
   }
 
-  /** Adds a session whose name is not in the map. */
-  add(session: SessionHandle): void {
-    if ((this.#used + 1) * 2 > this.#mask + 1) this.#rebuild();
-    if (this.#place(session) === EMPTY) this.#used++;
-    this.#live++;
-  }
-
-  remove(session: SessionHandle): void {
-    const index = this.#table.slab.index(session) + 2;
-    const hash = hashName(this.#table.nameWords(session), this.#table.nameAt(session));
-    let slot = hash & this.#mask;
-    while ((this.#slots.get(slot) & INDEX) !== index) {
-      assert(this.#slots.get(slot) !== EMPTY, `${this.#label}: a listed session is not in the map`);
-      slot = (slot + 1) & this.#mask;
-    }
-    this.#live--;
-    // A slot before an empty one ends no chain: nothing needs to remember it.
-    if (this.#slots.get((slot + 1) & this.#mask) === EMPTY) {
-      this.#slots.set(slot, EMPTY);
-      this.#used--;
-    } else {
-      this.#slots.set(slot, USED);
-    }
+  /** Adds a session that was put on the list, which begins with `first` and has `live` sessions now. */
+  add(session: SessionHandle, first: SessionHandle, live: number): void {
+    if ((this.#used + 1) * 2 > this.#mask + 1) this.#rebuild(first, live);
+    else this.#place(session);
   }
 
   capture(): unknown {
-    return [this.#slots, this.#mask, this.#live, this.#used];
+    return [this.#slots, this.#mask, this.#used];
   }
 
   reinstate(state: unknown): void {
-    [this.#slots, this.#mask, this.#live, this.#used] = state as [Column, number, number, number];
+    [this.#slots, this.#mask, this.#used] = state as [Column, number, number];
   }
 
-  /** What the slot held before: EMPTY or USED. */
-  #place(session: SessionHandle): number {
+  #place(session: SessionHandle): void {
     const hash = hashName(this.#table.nameWords(session), this.#table.nameAt(session));
     let slot = hash & this.#mask;
-    while (this.#slots.get(slot) > USED) slot = (slot + 1) & this.#mask;
-    const before = this.#slots.get(slot);
-    this.#slots.set(slot, (hash & 0x7f000000) | (this.#table.slab.index(session) + 2));
-    return before;
+    while (this.#slots.get(slot) !== EMPTY) slot = (slot + 1) & this.#mask;
+    this.#slots.set(slot, (hash & TAG) | (this.#table.slab.index(session) + 1));
+    this.#used++;
   }
 
-  /** Doubles where sessions fill half of it, else only drops the used slots. */
-  #rebuild(): void {
+  /** Twice the size where the sessions of the list need it; else only what was left behind goes. */
+  #rebuild(first: SessionHandle, live: number): void {
     const old = this.#slots;
-    const oldMask = this.#mask;
-    if (this.#live * 4 > oldMask + 1) this.#mask = oldMask * 2 + 1;
+    if (live * 4 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
     this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
-    for (let slot = 0; slot <= oldMask; slot++) {
-      const entry = old.get(slot);
-      if (entry > USED) this.#place(this.#table.slab.handleAt((entry & INDEX) - 2) as SessionHandle);
-    }
-    this.#used = this.#live;
+    this.#used = 0;
+    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#place(s);
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();
+  }
+
+  #counts(session: SessionHandle): boolean {
+    return this.#table.list(session) === this.#list;
   }
 
   #sameName(session: SessionHandle, words: Int32Array, at: number): boolean {

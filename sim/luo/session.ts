@@ -1,32 +1,36 @@
 /*
- * Sessions of the Live Update Orchestrator, as posted in April 2026 on v7.0 (see kernel/revisions.ts).
+ * Sessions of the Live Update Orchestrator, in every revision (kernel/revisions.ts).
  *
- *   locks, in order     luo_session_header.rwsem   the lists and their counts, the outgoing store
- *                       luo_session.mutex          what is in a session, and whether it was retrieved
+ *   locks, in order     luo_session_serialize_rwsem   v7.1, v7.3: readers change sessions, the reboot hook writes
+ *                       luo_session_header.rwsem      the lists and their counts, the outgoing store
+ *                       luo_session.mutex             what is in a session, and whether it was retrieved
  *
- *   create, insert      W(outgoing), then M around making the file
- *   release             M (unpreserve or finish), dropped, then W(list) to remove
- *   retrieve            R(incoming) around the scan only, then M
- *   serialize           W(outgoing), M per session; dropped when it returns, so that sessions may still change
- *                       between here and the jump
- *   deserialize         W(incoming) per insert; no lock keeps it from the reboot hook, only one opener runs it
+ *                 before the locking series (v6.19, v7.0, april)   since (v7.1, v7.3)
+ *   create        W(outgoing); M around making the file            R(serialize) over all of it
+ *   release       M to finish, dropped; W(list) to remove          R(serialize) over all of it
+ *   retrieve      R(incoming) around the scan only; M              R(serialize), R(incoming) and M to the end
+ *   serialize     W(outgoing), M per session; dropped when it      W(serialize) around it, kept for ever on success
+ *                 returns: sessions may change until the jump
+ *   deserialize   W(incoming) per insert; no lock keeps it from the reboot hook, only one opener runs it
  */
 import { assert } from '../base/assert.ts';
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { DESERIALIZE_LATCH, NAME_CHECK, RETRIEVE_LOCK } from '../kernel/patches.ts';
 import type { FileHandle, FileOperations, Vfs } from '../kernel/vfs.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Owner } from '../machine/frames.ts';
 import type { Stateful } from '../machine/journal.ts';
+import { RwSemaphore } from '../sched/rwsem.ts';
 import type { Task } from '../sched/task.ts';
 import { LUO_FILE_SET_SER, LUO_SESSION_SER } from './abi.ts';
-import { APRIL_CHAIN, BlockChain, countBlocks, IncomingBlockChain } from './block_chain.ts';
-import { hashName, NAME_WORDS, nameText, normaliseName } from './name.ts';
+import { hashName, isValidName, NAME_WORDS, nameText, normaliseName } from './name.ts';
 import { SessionList } from './session_list.ts';
-import type { IncomingStore, OutgoingStore } from './session_store.ts';
+import type { IncomingStore, OpenIncoming, OutgoingStore } from './session_store.ts';
+import { sessionStores } from './session_stores.ts';
 import { NO_SESSION, type SessionHandle, SessionTable } from './session_table.ts';
 
 const CREATE = kernelFunction('luo_session_create');
@@ -52,12 +56,18 @@ export class LuoSessions implements Stateful {
   readonly outgoing: SessionList;
   readonly incoming: SessionList;
   readonly store: OutgoingStore;
+  /** Readers: whatever changes a session. Writer: the reboot hook, for ever once it has succeeded. */
+  readonly serializeRwsem: RwSemaphore | undefined;
+  /** Tells the next kernel where the sessions are, where that is said at the reboot and not at boot. */
+  publish: ((headPhys: number) => void) | undefined;
+  readonly #openIncoming: OpenIncoming;
   readonly #kernel: Kernel;
   readonly #kho: Kho;
   readonly #vfs: Vfs;
   readonly #fileKind: number;
   readonly #slot = new Int32Array(SLOT_WORDS);
   #incomingHead = 0;
+  #incomingStore: IncomingStore | undefined;
   #isDeserialized = false;
   /** What every open after the first gets. */
   #deserializeError = 0;
@@ -69,7 +79,12 @@ export class LuoSessions implements Stateful {
     this.table = new SessionTable(kernel);
     this.outgoing = new SessionList(kernel, this.table, 'outgoing');
     this.incoming = new SessionList(kernel, this.table, 'incoming');
-    this.store = new BlockChain(kernel.storage, kernel.machine.ram, APRIL_CHAIN);
+    const stores = sessionStores(kernel, (address) => kho.in.restoreFree(address));
+    this.store = stores.outgoing;
+    this.#openIncoming = stores.openIncoming;
+    if (kernel.revision.parts.rebootExclusion === 'global-rwsem') {
+      this.serializeRwsem = new RwSemaphore(kernel.sched, 'luo_session_serialize_rwsem');
+    }
     const operations: FileOperations = {
       name: '[luo_session]',
       release: (task, _file, session) => this.release(task, session as SessionHandle),
@@ -101,10 +116,11 @@ export class LuoSessions implements Stateful {
     return 0;
   }
 
-  /** Looks at the chain of the previous kernel; nothing is restored yet. @kernel luo_session_setup_incoming */
+  /** Looks at what the previous kernel left, as far as the store does that early. @kernel luo_session_setup_incoming */
   setupIncoming(headPhys: Phys): number {
-    const blocks = countBlocks(this.#kernel.machine.ram, headPhys, APRIL_CHAIN);
-    if (blocks < 0) return blocks;
+    const store = this.#openIncoming(headPhys);
+    if (typeof store === 'number') return store;
+    this.#incomingStore = store;
     this.#incomingHead = headPhys;
     this.incoming.active = true;
     return 0;
@@ -112,11 +128,15 @@ export class LuoSessions implements Stateful {
 
   /** A file for a new session, or a negative errno. `words[at..]` is the name. @kernel luo_session_create */
   *create(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
+    if (this.#kernel.has(NAME_CHECK) && !isValidName(words, at)) return -ERRNO.EINVAL;
     const session = this.#alloc(words, at);
     if (session === NO_SESSION) return -ERRNO.ENOMEM;
+    const { serializeRwsem } = this;
+    if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
     const err = yield* this.#insert(task, this.outgoing, session);
     if (err !== 0) {
       this.table.free(session);
+      serializeRwsem?.unlockRead(task);
       return err;
     }
     if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
@@ -125,24 +145,27 @@ export class LuoSessions implements Stateful {
     if (file < 0) {
       yield* this.#remove(task, this.outgoing, session);
       this.table.free(session);
-      return file;
     }
+    serializeRwsem?.unlockRead(task);
     this.#kernel.trace.event(CREATE, session, file);
     return file;
   }
 
   /** A file for an incoming session: -ENOENT, -EINVAL the second time. @kernel luo_session_retrieve */
   *retrieve(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
-    if (!normaliseName(words, at)) {
-      // No NUL: equal to no stored name, which the scan finds out.
-      this.#kernel.charge(STEP.hop, this.incoming.count);
-      return -ERRNO.ENOENT;
-    }
+    // A name without NUL is equal to none that is stored.
+    normaliseName(words, at);
+    const { serializeRwsem } = this;
     const { rwsem } = this.incoming;
+    const keepsList = this.#kernel.has(RETRIEVE_LOCK);
+    if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
     if (!rwsem.tryRead(task)) yield* rwsem.waitRead(task);
     const session = this.incoming.scan(words, at);
-    rwsem.unlockRead(task);
-    if (session === NO_SESSION) return -ERRNO.ENOENT;
+    if (!keepsList || session === NO_SESSION) rwsem.unlockRead(task);
+    if (session === NO_SESSION) {
+      serializeRwsem?.unlockRead(task);
+      return -ERRNO.ENOENT;
+    }
     if (this.#kernel.sched.contended) yield LOOKED_UP;
     if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
     let file: FileHandle | number = -ERRNO.EINVAL;
@@ -151,11 +174,24 @@ export class LuoSessions implements Stateful {
       if (file >= 0) this.table.setRetrieved(session);
     }
     this.table.mutex.unlock(task, session);
+    if (keepsList) rwsem.unlockRead(task);
+    serializeRwsem?.unlockRead(task);
     this.#kernel.trace.event(RETRIEVE, session, file);
     return file;
   }
 
-  /** Files of the session are done with: 0. Finishing twice is nothing. @kernel luo_session_finish_one */
+  /** Waits until no reboot is under way, as every session ioctl does. @kernel luo_session_ioctl */
+  *enter(task: Task): Op<void> {
+    const { serializeRwsem } = this;
+    if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
+  }
+
+  /** @kernel luo_session_ioctl */
+  leave(task: Task): void {
+    this.serializeRwsem?.unlockRead(task);
+  }
+
+  /** Files of the session are done with: 0. @kernel luo_session_finish_one */
   *finish(task: Task, session: SessionHandle): Op<number> {
     if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
     this.table.mutex.unlock(task, session);
@@ -165,24 +201,31 @@ export class LuoSessions implements Stateful {
 
   /** The last reference to the session's file is gone. @kernel luo_session_release */
   *release(task: Task, session: SessionHandle): Op<number> {
+    const { serializeRwsem } = this;
+    if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
     let list = this.outgoing;
+    let err = 0;
     if (this.table.retrieved(session)) {
-      const err = yield* this.finish(task, session);
-      if (err !== 0) {
-        this.#print(`Unable to finish session [${this.table.name(session)}] on release`);
-        return err;
-      }
+      err = yield* this.finish(task, session);
       list = this.incoming;
     }
-    yield* this.#remove(task, list, session);
-    this.table.free(session);
-    return 0;
+    if (err === 0) {
+      yield* this.#remove(task, list, session);
+      this.table.free(session);
+    } else {
+      this.#print(`Unable to finish session [${this.table.name(session)}] on release`);
+    }
+    serializeRwsem?.unlockRead(task);
+    return err;
   }
 
   /** Freezes every session into the store, in list order; undone completely on failure. @kernel luo_session_serialize */
   *serialize(task: Task): Op<number> {
+    const { serializeRwsem } = this;
     const { rwsem } = this.outgoing;
+    if (serializeRwsem !== undefined && !serializeRwsem.tryWrite(task)) yield* serializeRwsem.waitWrite(task);
     if (!rwsem.tryWrite(task)) yield* rwsem.waitWrite(task);
+    this.publish?.(0);
     this.store.begin();
     let err = 0;
     let failed = NO_SESSION;
@@ -202,10 +245,16 @@ export class LuoSessions implements Stateful {
         break;
       }
     }
-    if (err === 0) this.store.commit(this.outgoing.count);
-    else this.#undoSerialize(failed);
+    if (err === 0) {
+      this.store.commit(this.outgoing.count);
+      this.publish?.(this.outgoing.count > 0 ? this.store.headPhys : 0);
+    } else {
+      this.#undoSerialize(failed);
+    }
     this.#kernel.trace.event(SERIALIZE, this.outgoing.count, this.store.blocks, err);
     rwsem.unlockWrite(task);
+    // On success it stays held: nothing may change a session any more.
+    if (err !== 0) serializeRwsem?.unlockWrite(task);
     if (this.#kernel.sched.contended) yield SERIALIZED;
     return err;
   }
@@ -218,27 +267,34 @@ export class LuoSessions implements Stateful {
   *deserialize(task: Task): Op<number> {
     if (this.#isDeserialized) return this.#deserializeError;
     this.#isDeserialized = true;
-    if (!this.incoming.active) return 0;
-    const { ram } = this.#kernel.machine;
-    const store: IncomingStore = new IncomingBlockChain(ram, this.#incomingHead as Phys, (block) =>
-      this.#kho.in.restoreFree(block),
-    );
+    const store = this.#incomingStore;
+    if (!this.incoming.active || store === undefined) return 0;
+    let err = 0;
     for (let slot = store.nextSlot(); slot !== 0; slot = store.nextSlot()) {
-      const err = yield* this.#deserializeOne(task, slot);
-      if (err !== 0) return err;
+      err = yield* this.#deserializeOne(task, slot);
+      if (err !== 0) break;
     }
-    store.free();
-    this.#incomingHead = 0;
-    this.#kernel.trace.event(DESERIALIZE, this.incoming.count);
-    return 0;
+    if (err !== 0 && this.#kernel.has(DESERIALIZE_LATCH)) this.#deserializeError = err;
+    if (err === 0 || store.freedOnFailure) {
+      store.free();
+      this.#incomingHead = 0;
+      this.#incomingStore = undefined;
+    }
+    if (err === 0) this.#kernel.trace.event(DESERIALIZE, this.incoming.count);
+    return err;
   }
 
   capture(): unknown {
-    return [this.#incomingHead, this.#isDeserialized, this.#deserializeError];
+    return [this.#incomingHead, this.#incomingStore, this.#isDeserialized, this.#deserializeError];
   }
 
   reinstate(state: unknown): void {
-    [this.#incomingHead, this.#isDeserialized, this.#deserializeError] = state as [number, boolean, number];
+    [this.#incomingHead, this.#incomingStore, this.#isDeserialized, this.#deserializeError] = state as [
+      number,
+      IncomingStore | undefined,
+      boolean,
+      number,
+    ];
   }
 
   /** @kernel luo_session_alloc */

@@ -9,13 +9,21 @@ import type { Stateful } from '../machine/journal.ts';
 import { RwSemaphore } from '../sched/rwsem.ts';
 import { ListRank } from './list_rank.ts';
 import { NameMap } from './name_map.ts';
-import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
+import {
+  NO_SESSION,
+  ON_INCOMING,
+  ON_NO_LIST,
+  ON_OUTGOING,
+  type SessionHandle,
+  type SessionTable,
+} from './session_table.ts';
 
 export class SessionList implements Stateful {
   readonly name: 'outgoing' | 'incoming';
   readonly rwsem: RwSemaphore;
   readonly #kernel: Kernel;
   readonly #table: SessionTable;
+  readonly #list: number;
   readonly #names: NameMap;
   readonly #rank: ListRank;
   /** Sessions on the list; under rwsem. */
@@ -30,7 +38,8 @@ export class SessionList implements Stateful {
     this.#kernel = kernel;
     this.#table = table;
     this.rwsem = new RwSemaphore(kernel.sched, `luo_session_header[${name}].rwsem`);
-    this.#names = new NameMap(kernel.storage, table, `${name} names`);
+    this.#list = name === 'outgoing' ? ON_OUTGOING : ON_INCOMING;
+    this.#names = new NameMap(kernel.storage, table, `${name} names`, this.#list);
     this.#rank = new ListRank(kernel.storage, `${name} rank`);
     kernel.machine.journal.enlist(this);
   }
@@ -52,8 +61,9 @@ export class SessionList implements Stateful {
     else table.setNext(this.tail, session);
     this.tail = session;
     table.setPosition(session, this.#rank.append());
-    this.#names.add(session);
+    table.setList(session, this.#list);
     this.count++;
+    this.#names.add(session, this.head, this.count);
   }
 
   /** list_del; count--. */
@@ -69,7 +79,7 @@ export class SessionList implements Stateful {
     table.setNext(session, NO_SESSION);
     table.setPrev(session, NO_SESSION);
     this.#rank.remove(table.position(session));
-    this.#names.remove(session);
+    table.setList(session, ON_NO_LIST);
     this.count--;
   }
 

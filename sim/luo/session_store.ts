@@ -38,6 +38,8 @@ export interface OutgoingStore {
 export type OpenIncoming = (head: Phys) => IncomingStore | number;
 
 export interface IncomingStore {
+  /** Whether a deserialization that failed gives the regions back, too; else they stay reserved for ever. */
+  readonly freedOnFailure: boolean;
   /** Address of the next filled slot, 0 at the end. */
   nextSlot(): number;
   /** Gives every region back to the allocator. */

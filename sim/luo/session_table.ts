@@ -30,6 +30,13 @@ const FLAGS = 3;
 const MUTEX = 4;
 
 const RETRIEVED = 1;
+const LIST_SHIFT = 1;
+const LIST_MASK = 3 << LIST_SHIFT;
+
+/** Which list a session is on. */
+export const ON_NO_LIST = 0;
+export const ON_OUTGOING = 1;
+export const ON_INCOMING = 2;
 
 export class SessionTable {
   readonly slab: SlabCache;
@@ -87,6 +94,15 @@ export class SessionTable {
 
   setPosition(session: SessionHandle, position: number): void {
     this.#set(session, POSITION, position);
+  }
+
+  /** The list a session is on. (The kernel knows by where it is linked.) */
+  list(session: SessionHandle): number {
+    return (this.#get(session, FLAGS) & LIST_MASK) >>> LIST_SHIFT;
+  }
+
+  setList(session: SessionHandle, list: number): void {
+    this.#set(session, FLAGS, (this.#get(session, FLAGS) & ~LIST_MASK) | (list << LIST_SHIFT));
   }
 
   retrieved(session: SessionHandle): boolean {

@@ -25,7 +25,7 @@ function fillUp({ outgoing, allocBlock }: StoreUnderTest, count: number): void {
   for (let n = 0; n < count; n++) {
     let room = outgoing.room(n);
     while (room > 0) {
-      outgoing.addBlock(allocBlock());
+      expect(outgoing.addBlock(allocBlock())).toBe(0);
       room = outgoing.room(n);
     }
     if (room !== 0) expect.fail(`no room for session ${n}: ${room}`);
