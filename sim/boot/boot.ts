@@ -102,6 +102,7 @@ function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
     if (memblock.alloc(bytes, limits) === undefined)
       kernel.panic(`memblock: out of memory for ${bytes} bytes`);
   };
+  kho.memoryInitEarly(memblock);
   for (const [node, span] of machine.nodes.entries()) take(memmapBytes(span), node);
   take(hashBytes(machine.params));
   kho.memoryInit(memblock);

@@ -121,7 +121,7 @@ export class Agent implements Iterator<Point, number, void> {
     const { system, device, khoTest, observer } = this.#world;
     if (this.#done === 0) {
       this.#from = system.kernel.machine.cpus.current.now();
-      this.#base = 'names' in action ? this.#world.names.base(action.names) : -1;
+      this.#base = 'names' in action && action.names.count > 0 ? this.#world.names.base(action.names) : -1;
     }
     observer.called(this.#thread, action.do, this.#base === -1 ? -1 : this.#base + this.#done);
     const { task, process } = this.#thread;
@@ -175,8 +175,9 @@ export class Agent implements Iterator<Point, number, void> {
     if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
     if (!named && action.do === 'open') this.#memory.device = result;
     observer.answered(this.#thread, action.do, this.#base === -1 ? -1 : this.#base + this.#done, result);
-    if (result >= 0) this.#done++;
-    if (named && result >= 0 && this.#done < action.names.count) return;
+    const idle = named && action.names.count === 0;
+    if (result >= 0 && !idle) this.#done++;
+    if (named && !idle && result >= 0 && this.#done < action.names.count) return;
     observer.acted(
       this.#thread,
       action,
