@@ -1,0 +1,120 @@
+/*
+ * Which laws run when, over the kernels of one run:
+ *
+ *   checkBooted       early-allocation, ownership, stamp, leak (growth), no-warning
+ *   checkQuiescence   list-matches-acknowledged, ownership, chain, leak (objects), no-warning
+ *   checkAtJump       ownership, chain, handover, leak (growth)
+ *   checkFinished     leak (what is left, growth): the last kernel of the run, if everything is finished and closed
+ *
+ * Laws that follow each call are the model's (model.ts), those of a device's first open in preservation.ts.
+ */
+import type { System } from '../boot/boot.ts';
+import { KHO_EXTENDED_SCRATCH } from '../kernel/patches.ts';
+import type { Process } from '../user/process.ts';
+import type { GenerationProgram } from '../user/program.ts';
+import type { Census } from './census.ts';
+import { checkChain } from './chain.ts';
+import { checkOwnership, talliesByOwner } from './frames.ts';
+import { type Crossing, checkHandover, checkStamps } from './handover.ts';
+import { checkLeft, checkObjects, checkTransient, Growth, isFinished } from './leak.ts';
+import { checkOutgoing, type PreservationParts } from './preservation.ts';
+import type { Violations } from './violation.ts';
+
+/** An action as it went, without its times. */
+export interface Deed {
+  readonly process: string;
+  readonly verb: string;
+  readonly calls: number;
+  readonly result: string;
+}
+
+export class Laws {
+  readonly #parts: PreservationParts;
+  readonly #growth: Growth;
+  /** What the last kernel preserved; undefined where it left nothing to find. */
+  #crossing: Crossing | undefined;
+
+  constructor(parts: PreservationParts) {
+    this.#parts = parts;
+    this.#growth = new Growth(parts.violations);
+  }
+
+  /** A kernel has booted, no task has run. */
+  checkBooted(system: System): void {
+    const { violations } = this.#parts;
+    checkEarlyAllocations(system, violations);
+    const census = checkOwnership(system, violations, true);
+    checkStamps(system, census, this.#crossing, violations);
+    this.#growth.booted(system, census, this.#crossing);
+    checkLog(system, violations);
+  }
+
+  /** No task lives. `ordered`: one task ran, so acknowledgement and insertion came in the same order. */
+  checkQuiescence(system: System, processes: Iterable<Process>, ordered: boolean): void {
+    const { model, violations } = this.#parts;
+    const { table, outgoing } = system.luo.sessions;
+    checkOutgoing(this.#parts, table, outgoing, ordered);
+    this.#checkMemory(system);
+    if (isSettled(system)) checkObjects(system, processes, model, violations);
+    checkLog(system, violations);
+  }
+
+  /** The reboot hook succeeded; this kernel runs no more. */
+  checkAtJump(system: System, program: GenerationProgram, deeds: readonly Deed[]): void {
+    const census = this.#checkMemory(system);
+    this.#growth.ended(system, census, comparable(program, deeds));
+    this.#crossing = checkHandover(system, this.#parts.violations);
+  }
+
+  /** The last kernel has done all that it was to do, and does not jump. */
+  checkFinished(system: System, program: GenerationProgram, deeds: readonly Deed[]): void {
+    if (system.kernel.state !== 'running' || !isSettled(system)) return;
+    const { violations } = this.#parts;
+    const census = checkOwnership(system, violations, true);
+    this.#growth.ended(system, census, comparable(program, deeds));
+    if (isFinished(system)) checkLeft(system, census, this.#crossing, violations);
+  }
+
+  #checkMemory(system: System): Census {
+    const { violations } = this.#parts;
+    const settled = isSettled(system);
+    const census = checkOwnership(system, violations, settled);
+    const tallies = talliesByOwner(system.kernel, census);
+    checkChain(system, tallies, settled, violations);
+    if (settled) checkTransient(tallies, violations);
+    return census;
+  }
+}
+
+/** No task stands in the middle of a call: all have returned, but for the one whose reboot(2) never does. */
+export function isSettled({ kernel }: System): boolean {
+  const { tasks, boot } = kernel.sched;
+  const unfinished = tasks.filter((task) => task !== boot && task.state !== 'finished').length;
+  return unfinished <= (kernel.state === 'rebooting' ? 1 : 0);
+}
+
+/** Until memory is handed out, a handover boot may use scratch only: the rest may be preserved. */
+function checkEarlyAllocations({ kernel, kho, memblock }: System, violations: Violations): void {
+  if (kernel.bootKind !== 'handover') return;
+  for (const { range } of memblock.allocations) {
+    const inside = kho.scratch.some(({ start, bytes }) => range.start >= start && range.end <= start + bytes);
+    const extended = kernel.has(KHO_EXTENDED_SCRATCH) && memblock.isScratch(range);
+    if (inside || extended) continue;
+    const where = `[0x${range.start.toString(16)}, 0x${range.end.toString(16)})`;
+    violations.add('early-allocation', `${where} was allocated outside of scratch`);
+  }
+}
+
+function checkLog({ kernel: { log } }: System, violations: Violations): void {
+  if (log.warnings === 0 && log.oopses === 0) return;
+  const line = log.lines.find(({ text }) => text.startsWith('WARNING') || text.startsWith('BUG'));
+  violations.add('no-warning', line?.text ?? '');
+}
+
+/** What was done, where doing the same again takes the same memory: tasks one at a time, and no random test data. */
+function comparable({ stages }: GenerationProgram, deeds: readonly Deed[]): string | undefined {
+  const alone = stages.every((stage) => stage.length === 1);
+  if (!alone || deeds.some(({ verb }) => verb === 'kho-test')) return undefined;
+  const went = deeds.map(({ process, verb, calls, result }) => [process, verb, calls, result]);
+  return JSON.stringify([stages, went]);
+}

@@ -1,0 +1,128 @@
+/*
+ * Session preservation: the kernel's lists against what users were told.
+ *
+ *   at every quiescence           outgoing list == acknowledged and not closed, in order
+ *   when the device first opens   incoming list == what the previous kernel owes, in order
+ *
+ * With several tasks acknowledgement and insertion may come in different orders; then only the order within each
+ * task is a law. Names that were in flight at the jump may be there or not.
+ */
+import { NAME_WORDS } from '../luo/name.ts';
+import type { SessionList } from '../luo/session_list.ts';
+import { NO_SESSION, type SessionHandle, type SessionTable } from '../luo/session_table.ts';
+import type { NameBook } from '../user/names.ts';
+import type { SessionModel } from './model.ts';
+import type { Law, Violations } from './violation.ts';
+
+export interface PreservationParts {
+  readonly model: SessionModel;
+  readonly names: NameBook;
+  readonly violations: Violations;
+}
+
+/** The outgoing list against the model. */
+export function checkOutgoing(
+  parts: PreservationParts,
+  table: SessionTable,
+  list: SessionList,
+  ordered: boolean,
+): void {
+  compare(
+    parts,
+    table,
+    list,
+    parts.model.outgoing(),
+    parts.model.created,
+    'list-matches-acknowledged',
+    ordered,
+  );
+}
+
+/** The incoming list, right after it was deserialized, against the model. */
+export function checkIncoming(
+  parts: PreservationParts,
+  table: SessionTable,
+  list: SessionList,
+  ordered: boolean,
+): void {
+  compare(parts, table, list, parts.model.incoming(), parts.model.expected, 'preservation', ordered);
+}
+
+function compare(
+  parts: PreservationParts,
+  table: SessionTable,
+  list: SessionList,
+  expected: Iterable<number>,
+  count: number,
+  law: Law,
+  ordered: boolean,
+): void {
+  const { model, names, violations } = parts;
+  if (!ordered || model.uncertain.size > 0) {
+    compareSets(parts, table, list, expected, law);
+    return;
+  }
+  if (list.count !== count) {
+    violations.add(law, `the ${list.name} list has ${list.count} sessions, ${count} were acknowledged`);
+  }
+  const words = new Int32Array(NAME_WORDS);
+  let session = list.head;
+  let place = 0;
+  for (const name of expected) {
+    if (session === NO_SESSION) {
+      violations.add(law, `"${names.text(name)}" was acknowledged and is not on the ${list.name} list`);
+      return;
+    }
+    names.write(name, words, 0);
+    if (!sameName(table, session, words)) {
+      const found = table.name(session);
+      violations.add(law, `place ${place} of the ${list.name} list is "${found}", not "${names.text(name)}"`);
+      return;
+    }
+    session = table.next(session);
+    place++;
+  }
+  if (session !== NO_SESSION) {
+    violations.add('no-invention', `"${table.name(session)}" is on the ${list.name} list, unacknowledged`);
+  }
+}
+
+function compareSets(
+  { model, names, violations }: PreservationParts,
+  table: SessionTable,
+  list: SessionList,
+  expected: Iterable<number>,
+  law: Law,
+): void {
+  const places = new Map<string, number>();
+  for (let session = list.head; session !== NO_SESSION; session = table.next(session)) {
+    places.set(table.name(session), places.size);
+  }
+  const lastOf = new Map<number, number>();
+  for (const name of expected) {
+    const place = places.get(names.text(name));
+    if (place === undefined) {
+      if (!model.uncertain.has(name)) {
+        violations.add(law, `"${names.text(name)}" was acknowledged and is not on the ${list.name} list`);
+      }
+      continue;
+    }
+    places.delete(names.text(name));
+    const creator = model.creator(name);
+    if (list.name === 'outgoing' && (lastOf.get(creator) ?? -1) > place) {
+      violations.add(law, `"${names.text(name)}" stands before a session that its task created earlier`);
+    }
+    lastOf.set(creator, place);
+  }
+  for (const text of places.keys()) {
+    const known = [...model.uncertain].some((name) => names.text(name) === text);
+    if (!known) violations.add('no-invention', `"${text}" is on the ${list.name} list, unacknowledged`);
+  }
+}
+
+function sameName(table: SessionTable, session: SessionHandle, words: Int32Array): boolean {
+  const own = table.nameWords(session);
+  const at = table.nameAt(session);
+  for (let k = 0; k < NAME_WORDS; k++) if (own[at + k] !== words[k]) return false;
+  return true;
+}

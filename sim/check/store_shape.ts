@@ -1,0 +1,63 @@
+/*
+ * How sessions lie in memory in each store, as its reader decodes them: what the oracles need to walk one without the
+ * store's own code.
+ *
+ *   array-16          count                 819 sessions    16 pages
+ *   block-chain-16    next, count           819 a block     16 pages each
+ *   block-set-1       next, count            51 a block     1 page each, never empty
+ */
+import { entriesIn } from '../base/layout.ts';
+import { type Order, orderOf } from '../base/units.ts';
+import type { Parts } from '../kernel/revisions.ts';
+import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE } from '../kho/abi.ts';
+import {
+  LUO_SESSION_ARRAY_SER,
+  LUO_SESSION_BLOCK_SER,
+  LUO_SESSION_BYTES,
+  LUO_SESSION_SER,
+} from '../luo/abi.ts';
+
+export interface StoreShape {
+  readonly headerBytes: number;
+  readonly countAt: number;
+  /** Where the address of the next block stands; undefined where there is one region. */
+  readonly nextAt: number | undefined;
+  readonly perBlock: number;
+  readonly order: Order;
+  /** Whether the reader takes a block with count 0. */
+  readonly emptyBlocks: boolean;
+  /** Whether the root names the first block from boot on, or only once sessions are serialized. */
+  readonly publishedAtBoot: boolean;
+}
+
+const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
+  'array-16': {
+    headerBytes: LUO_SESSION_ARRAY_SER.size,
+    countAt: LUO_SESSION_ARRAY_SER.at.count,
+    nextAt: undefined,
+    perBlock: entriesIn(LUO_SESSION_BYTES, LUO_SESSION_ARRAY_SER, LUO_SESSION_SER),
+    order: orderOf(LUO_SESSION_BYTES),
+    emptyBlocks: true,
+    publishedAtBoot: true,
+  },
+  'block-chain-16': {
+    headerBytes: LUO_SESSION_BLOCK_SER.size,
+    countAt: LUO_SESSION_BLOCK_SER.at.count,
+    nextAt: LUO_SESSION_BLOCK_SER.at.next,
+    perBlock: entriesIn(LUO_SESSION_BYTES, LUO_SESSION_BLOCK_SER, LUO_SESSION_SER),
+    order: orderOf(LUO_SESSION_BYTES),
+    emptyBlocks: true,
+    publishedAtBoot: true,
+  },
+  'block-set-1': {
+    headerBytes: KHO_BLOCK_HEADER_SER.size,
+    countAt: KHO_BLOCK_HEADER_SER.at.count,
+    nextAt: KHO_BLOCK_HEADER_SER.at.next,
+    perBlock: entriesIn(KHO_BLOCK_SIZE, KHO_BLOCK_HEADER_SER, LUO_SESSION_SER),
+    order: orderOf(KHO_BLOCK_SIZE),
+    emptyBlocks: false,
+    publishedAtBoot: false,
+  },
+};
+
+export const shapeOf = (store: Parts['sessionStore']): StoreShape => SHAPES[store];
