@@ -1,0 +1,251 @@
+/*
+ * A run told on a terminal: at most 40 lines of 80 columns, however many kernels, and the line that runs it again last.
+ *
+ *   machine, input
+ *   for each kernel: how it booted, its phases with calls, names compared and virtual time; what crossed its jump
+ *   blackout, verdict, digest
+ *
+ * Where that does not fit, the kernels between the first and the last become one line. What many agents do in turn is
+ * one phase.
+ */
+import type picocolors from 'picocolors';
+import {
+  type ActionReport,
+  type GenerationReport,
+  type HandoverReport,
+  LAWS,
+  NO_RETURN,
+  type RunResult,
+  type Time,
+  type Violation,
+} from '../sim/index.ts';
+import { clip, counted, grouped, hex, plus, printable, since, size, span, wrap } from './words.ts';
+
+const LINES = 40;
+const COLUMNS = 80;
+const LABEL = 12;
+const VIOLATIONS_SHOWN = 3;
+const LOSSES_SHOWN = 2;
+
+type Colors = ReturnType<typeof picocolors.createColors>;
+
+export interface TerminalOptions {
+  readonly colours: Colors;
+  /** The command that runs this again. */
+  readonly again: string;
+}
+
+export function terminalReport(result: RunResult, { colours, again }: TerminalOptions): string {
+  const head = header(result, colours);
+  const tail = [...verdict(result, colours), again];
+  const mixed = new Set(result.program.generations.map(({ revision }) => revision)).size > 1;
+  const kernels = result.generations.map((generation, i) => {
+    const title = `kernel ${i}: ${booted(generation)}${mixed ? `, ${generation.revision}` : ''}`;
+    return kernel(title, generation, colours);
+  });
+  let body = kernels.flat();
+  const room = LINES - head.length - tail.length;
+  if (body.length > room && kernels.length > 2) {
+    body = [...(kernels[0] ?? []), between(result, colours), ...(kernels.at(-1) ?? [])];
+  }
+  if (body.length > room) body = [...body.slice(0, room - 1), colours.dim('  ... all with --json')];
+  return [...head, ...body, ...tail].map((line) => `${line}\n`).join('');
+}
+
+/** A label in its column and what it says, cut to the width. */
+const labelled = (label: string, text: string): string => label.padEnd(LABEL) + clip(text, COLUMNS - LABEL);
+
+/** A row of the table of phases. */
+function row(label: string, calls: string, compared: string, time: string): string {
+  const numbers = calls.padStart(11) + compared.padStart(20) + time.padStart(17);
+  // A title without numbers may be longer than a phase.
+  const blank = numbers.length - numbers.trimStart().length;
+  const width = COLUMNS - numbers.length + Math.max(blank - 2, 0);
+  return clip(label, width).padEnd(width) + numbers.slice(Math.max(blank - 2, 0));
+}
+
+function header({ machine, profile, seed, program }: RunResult, colours: Colors): string[] {
+  const { ramBytes, nodes, cpus } = machine;
+  const created = program.generations
+    .flatMap(({ stages }) => stages.flat())
+    .flatMap(({ actions }) => actions.filter((action) => action.do === 'create'));
+  const revisions = [...new Set(program.generations.map(({ revision }) => revision))];
+  const lines = [
+    labelled('machine', `${size(ramBytes)} RAM, ${counted(nodes, 'node')}, ${counted(cpus, 'CPU')}`),
+    labelled('revision', revisions.join(', ')),
+    labelled('seed', `${printable(seed)}; times are virtual, profile ${profile}`),
+  ];
+  const pattern = created[0];
+  if (pattern !== undefined && 'names' in pattern) {
+    lines.push(labelled('names', printable(pattern.names.pattern)));
+  }
+  return [...lines, '', colours.dim(row('', 'calls', 'names compared', 'time'))];
+}
+
+function kernel(title: string, generation: GenerationReport, colours: Colors): string[] {
+  const lines = [colours.bold(row(title, '', '', span(generation.bootedAt)))];
+  for (const phase of phases(generation.actions)) lines.push(phaseRow(phase, colours));
+  if (generation.state === 'panicked') {
+    lines.push(colours.red(`  ${clip(printable(generation.dmesg.at(-1) ?? 'panicked'), COLUMNS - 2)}`));
+  }
+  if (generation.handover !== undefined) lines.push(...jump(generation.handover));
+  return lines;
+}
+
+function booted({ bootKind, liveupdateNum }: GenerationReport): string {
+  if (bootKind === 'cold') return 'cold boot';
+  return bootKind === 'handover'
+    ? `handover boot, live update ${liveupdateNum}`
+    : 'handover refused, cold boot';
+}
+
+/** The same action by one agent after another. */
+interface Phase {
+  readonly first: ActionReport;
+  calls: number;
+  /** Names compared in walks of a list. */
+  compared: number;
+  /** Sessions written to or read from the store. */
+  copied: number;
+  time: Time;
+  readonly failures: Set<string>;
+}
+
+function phases(actions: readonly ActionReport[]): Phase[] {
+  const byKind = new Map<string, Phase>();
+  for (const action of actions) {
+    const { verb, calls, result, from, to, steps } = action;
+    const kind = `${verb} ${action.phase ?? ''}`;
+    let phase = byKind.get(kind);
+    if (phase === undefined) {
+      phase = {
+        first: action,
+        calls: 0,
+        compared: 0,
+        copied: 0,
+        time: { seconds: 0, ns: 0 },
+        failures: new Set(),
+      };
+      byKind.set(kind, phase);
+    }
+    phase.calls += calls;
+    phase.compared += steps.hop ?? 0;
+    phase.copied += steps.entryCopied ?? 0;
+    phase.time = plus(phase.time, since(from, to));
+    if (result !== 'OK' && result !== NO_RETURN) phase.failures.add(result);
+  }
+  return [...byKind.values()];
+}
+
+function phaseRow({ first, calls, compared, copied, time, failures }: Phase, colours: Colors): string {
+  const failed = failures.size > 0 ? `: ${[...failures].join(', ')}` : '';
+  const line = row(
+    `  ${phaseName(first, copied)}${failed}`,
+    first.names.length > 0 || calls !== 1 ? grouped(calls) : '',
+    compared > 0 ? grouped(compared) : '',
+    span(time),
+  );
+  return failed === '' ? line : colours.yellow(line);
+}
+
+function phaseName({ verb, phase }: ActionReport, copied: number): string {
+  switch (verb) {
+    case 'open':
+      return copied > 0 ? `open: deserialize ${counted(copied, 'session')}` : 'open';
+    case 'reboot':
+      return `reboot hook: serialize ${counted(copied, 'session')}`;
+    case 'load':
+      return 'load the next kernel';
+    case 'close-device':
+      return 'close the device';
+    case 'kho-test':
+      return `test_kho ${phase ?? ''}`;
+    default:
+      return verb;
+  }
+}
+
+function jump(handover: HandoverReport): string[] {
+  const { fdtPhys, scratchPhys, storeRegions, blocksByOrder, preservedPages, trackerPages } = handover;
+  const orders = blocksByOrder
+    .map((blocks, order) => (blocks > 0 ? `${grouped(blocks)} of order ${order}` : ''))
+    .filter((blocks) => blocks !== '');
+  const blocks =
+    orders.length <= 3
+      ? orders.join(', ')
+      : `orders 0 to ${blocksByOrder.length - 1}: ${blocksByOrder.join(' ')}`;
+  const store = `${counted(storeRegions.length, 'block')} of ${counted(storeRegions[0]?.pages ?? 0, 'page')}`;
+  return [
+    labelled('jump', `${counted(preservedPages, 'page')} preserved, ${blocks}`),
+    labelled(
+      '',
+      `root FDT ${hex(fdtPhys)}, scratch array ${hex(scratchPhys)}, tracker ${trackerPages} pages`,
+    ),
+    labelled('store', `${store}${addresses(storeRegions.map(({ phys }) => hex(phys)))}`),
+  ];
+}
+
+/** All addresses where they are few, the ends of the chain otherwise. */
+const addresses = (all: readonly string[]): string =>
+  all.length <= 3 ? ` at ${all.join(' ')}` : `, first ${all[0]}, last ${all.at(-1)}`;
+
+/** What happened between the first kernel and the last, in one line. */
+function between({ generations }: RunResult, colours: Colors): string {
+  const middle = generations.slice(1, -1);
+  const kinds = new Set(middle.map(({ bootKind }) => bootKind));
+  const actions = middle.flatMap((generation) => generation.actions);
+  const failures = actions.filter(({ result }) => result !== 'OK' && result !== NO_RETURN).length;
+  const how = `${[...kinds].join(', ')} boots`;
+  const what = failures === 0 ? 'every call answered OK' : `${counted(failures, 'action')} failed`;
+  const label = middle.length === 1 ? 'kernel 1' : `kernels 1 to ${middle.length}`;
+  return colours.bold(clip(`${label}: ${how}, ${what}`, COLUMNS));
+}
+
+function verdict(result: RunResult, colours: Colors): string[] {
+  const { openLosses, violations, digest } = result;
+  const lines = [''];
+  const gap = blackout(result.generations);
+  if (gap !== undefined) {
+    lines.push(labelled('blackout', `${span(gap)} for reboot hook, boot and first open`));
+  }
+  for (const loss of openLosses.slice(0, LOSSES_SHOWN)) {
+    lines.push(colours.yellow(labelled('lost openly', printable(loss))));
+  }
+  if (openLosses.length > LOSSES_SHOWN)
+    lines.push(labelled('', `and ${openLosses.length - LOSSES_SHOWN} more`));
+  for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) lines.push(...broken(violation, colours));
+  if (violations.length > VIOLATIONS_SHOWN) {
+    lines.push(labelled('', `and ${violations.length - VIOLATIONS_SHOWN} more, all with --json`));
+  }
+  const laws = new Set(violations.map(({ law }) => law)).size;
+  lines.push(
+    laws === 0
+      ? colours.green(labelled('verdict', 'all laws held'))
+      : colours.red(labelled('verdict', `${counted(laws, 'law')} broken`)),
+    labelled('digest', digest),
+  );
+  return lines;
+}
+
+/** Two lines each at most: the law in its sentence, and what is wrong. */
+function broken({ law, text, generation }: Violation, colours: Colors): string[] {
+  const said = wrap(`kernel ${generation}, ${law}: ${LAWS[law]}`, COLUMNS - LABEL).slice(0, 2);
+  const wrong = wrap(printable(text), COLUMNS - LABEL).slice(0, 2);
+  return [
+    ...said.map((line, i) => colours.red(labelled(i === 0 ? 'broken' : '', line))),
+    ...wrong.map((line) => labelled('', line)),
+  ];
+}
+
+/** The longest time from a reboot(2) until the next kernel's device was open. */
+function blackout(generations: readonly GenerationReport[]): Time | undefined {
+  let longest: Time | undefined;
+  for (const [i, { actions, bootedAt, bootKind }] of generations.entries()) {
+    const reboot = generations[i - 1]?.actions.find(({ result }) => result === NO_RETURN);
+    const open = actions.find(({ verb }) => verb === 'open');
+    if (reboot === undefined || open === undefined || bootKind !== 'handover') continue;
+    const time = [reboot, open].reduce((sum, { from, to }) => plus(sum, since(from, to)), bootedAt);
+    if (longest === undefined || since(longest, time).seconds >= 0) longest = time;
+  }
+  return longest;
+}

@@ -1,0 +1,95 @@
+/*
+ * Files of the host, read and written in pieces. What can go wrong is a FileProblem with one line that says what.
+ *
+ * A file is replaced whole or not at all: pieces go to FILE.<pid>.part beside it, which takes FILE's name when all is on
+ * disk. What stood there before is lost at no moment.
+ */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+const PIECE_BYTES = 2 ** 20;
+
+/** The host cannot read or write a file; the message is to be said after the file's name. */
+export class FileProblem extends Error {
+  override readonly name = 'FileProblem';
+}
+
+/** The file's bytes, in pieces that hold until the next is asked for. */
+export function* readPieces(path: string): Generator<Uint8Array, void, void> {
+  const fd = problems('cannot be read', () => {
+    // Asked before it is opened: opening a pipe would wait for its writer.
+    if (!statSync(path).isFile()) throw new FileProblem('cannot be read: it is no regular file');
+    return openSync(path, 'r');
+  });
+  try {
+    const buffer = new Uint8Array(PIECE_BYTES);
+    for (;;) {
+      const bytes = problems('cannot be read', () => readSync(fd, buffer));
+      if (bytes === 0) return;
+      yield buffer.subarray(0, bytes);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A file to be replaced. Made early, so that a path that cannot be written is known before the work is done. */
+export class Replacement {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = problems('cannot be written', () => {
+      const there = statSync(path, { throwIfNoEntry: false });
+      if (there !== undefined && !there.isFile())
+        throw new FileProblem('cannot be written: it is no regular file');
+      const target = there === undefined ? resolve(path) : realpathSync(path);
+      accessSync(dirname(target), constants.W_OK);
+      if (there !== undefined) accessSync(target, constants.W_OK);
+      return target;
+    });
+  }
+
+  write(pieces: Iterable<Uint8Array>): void {
+    const part = `${this.#path}.${process.pid}.part`;
+    const fd = problems('cannot be written', () => openSync(part, 'wx'));
+    try {
+      for (const piece of pieces) writeWhole(fd, piece);
+      problems('cannot be written', () => fsyncSync(fd));
+      problems('cannot be written', () => renameSync(part, this.#path));
+    } catch (error) {
+      rmSync(part, { force: true });
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+function writeWhole(fd: number, piece: Uint8Array): void {
+  for (let at = 0; at < piece.length; ) {
+    at += problems('cannot be written', () => writeSync(fd, piece, at));
+  }
+}
+
+/** Runs one file operation; what the host refuses becomes a FileProblem. */
+function problems<T>(what: string, operation: () => T): T {
+  try {
+    return operation();
+  } catch (error) {
+    if (error instanceof FileProblem || !(error instanceof Error) || !('syscall' in error)) throw error;
+    // "ENOENT: no such file or directory, open 'name'": the name is said by the caller.
+    throw new FileProblem(`${what}: ${error.message.split(', ')[0]}`);
+  }
+}

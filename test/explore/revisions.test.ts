@@ -1,0 +1,158 @@
+/*
+ * Every revision through whole updates: limits, edges of blocks, one revision after another, and what is known to go
+ * wrong on which.
+ */
+import { describe, expect, it } from 'vitest';
+import manySessions from '../../scenarios/many_sessions.ts';
+import takenName from '../../scenarios/taken_name.ts';
+import { Decisions, type Fault } from '../../sim/base/decisions.ts';
+import type { RunResult } from '../../sim/explore/result.ts';
+import { run } from '../../sim/explore/run.ts';
+import { REVISIONS } from '../../sim/kernel/revisions.ts';
+import type { Action, Program, TaskProgram } from '../../sim/user/program.ts';
+import { MIB, machineFor } from '../support/system.ts';
+
+const NAMES = REVISIONS.map(({ name }) => name);
+
+function runProgram(program: Program, seed = '1', faults: readonly Fault[] = []): RunResult {
+  const machine = machineFor({ ramBytes: 64 * MIB, cpus: 2 });
+  const result = run({ machine, seed, decisions: Decisions.seeded(seed, faults), program });
+  machine.dispose();
+  return result;
+}
+
+const cycle = (revisions: readonly string[], sessions: number, generations = revisions.length): Program =>
+  manySessions({ revisions, generations, sessions, pattern: 's%d' });
+
+describe.each(NAMES)('%s', (revision) => {
+  const capacity = ['v6.19', 'v7.0', 'v7.1'].includes(revision) ? 819 : Number.POSITIVE_INFINITY;
+
+  it.each([0, 1, 50, 51, 52, 102, 103, 818, 819, 820])(
+    'keeps %i sessions over three generations',
+    (sessions) => {
+      const result = runProgram(cycle([revision], sessions, 3));
+      expect(result.violations).toEqual([]);
+      expect(result.openLosses).toEqual([]);
+      expect(result.generations.map(({ bootKind }) => bootKind)).toEqual(['cold', 'handover', 'handover']);
+      const created = result.generations[0]?.actions.find(({ verb }) => verb === 'create');
+      if (sessions === 0) expect(created).toBeUndefined();
+      else expect(created?.calls).toBe(Math.min(sessions, capacity));
+      if (sessions > capacity) expect(created?.result).toBe('ENOMEM');
+    },
+  );
+
+  it('undoes a serialization that fails at any session, and a second attempt hands over all of them', () => {
+    for (let nth = 0; nth < 5; nth++) {
+      const names = { pattern: 's%d', first: 0, count: 5 };
+      const leave: Action[] = [{ do: 'load' }, { do: 'reboot' }, { do: 'reboot' }];
+      const program: Program = {
+        generations: [
+          {
+            revision,
+            stages: [
+              [{ process: 'p', actions: [{ do: 'open' }, { do: 'create', names }] }],
+              [{ process: 'init', actions: leave }],
+            ],
+          },
+          { revision, stages: [[{ process: 'p', actions: [{ do: 'open' }, { do: 'retrieve', names }] }]] },
+        ],
+      };
+      const result = runProgram(program, '1', [{ point: 'luo_session_freeze_one:freeze', nth }]);
+      expect(result.violations).toEqual([]);
+      const reboots = result.generations[0]?.actions.filter(({ verb }) => verb === 'reboot');
+      expect(reboots?.[0]?.result).toBe('EIO');
+      const retrieved = result.generations[1]?.actions.find(({ verb }) => verb === 'retrieve');
+      expect(retrieved).toMatchObject({ calls: 5, result: 'OK' });
+    }
+  });
+});
+
+describe('one revision after another', () => {
+  /** Rows: the kernel before; columns: the kernel after, in the order of REVISIONS. */
+  const MATRIX: Readonly<Record<string, string>> = {
+    'v6.19': 'keeps cold cold cold cold cold',
+    'v7.0': 'cold keeps keeps panic panic cold',
+    'v7.1': 'cold keeps keeps panic panic cold',
+    'april-v1-p1': 'cold panic panic keeps panic cold',
+    'april-v1': 'cold panic panic panic keeps cold',
+    'v7.3': 'cold cold cold cold cold keeps',
+  };
+
+  it('keeps the sessions, boots cold or panics, always openly', () => {
+    for (const from of NAMES) {
+      const row = NAMES.map((to) => {
+        const result = runProgram(cycle([from, to], 5));
+        expect(result.violations).toEqual([]);
+        const last = result.generations[1];
+        if (last?.state === 'panicked') return 'panic';
+        return last?.bootKind === 'rejected' ? 'cold' : 'keeps';
+      });
+      expect(`${from}: ${row.join(' ')}`).toBe(`${from}: ${MATRIX[from]}`);
+    }
+  });
+
+  // Seen on real kernels: 7.1.13 to 7.3.4 and back.
+  it.each([
+    ['v7.1', 'v7.3', 'kho-v4'],
+    ['v7.3', 'v7.1', 'kho-v3'],
+  ])('%s to %s logs what the real kernel logs', (from, to, wanted) => {
+    const result = runProgram(cycle([from, to], 5));
+    const dmesg = result.generations[1]?.dmesg.join('\n') ?? '';
+    expect(dmesg).toMatch(
+      new RegExp(`KHO: setup: handover FDT \\(0x[0-9a-f]+\\) is incompatible with '${wanted}': 1\n`),
+    );
+    expect(dmesg).toContain('KHO: disabling KHO revival');
+    expect(result.openLosses).toHaveLength(1);
+  });
+});
+
+describe('a refused name', () => {
+  const refused = (revision: string, sessions: number): RunResult =>
+    runProgram(takenName({ revisions: [revision], generations: 2, sessions, pattern: 's%d' }));
+
+  it.each([51, 102, 510])('with %i sessions makes the kernel after v7.3 panic', (sessions) => {
+    const { violations, generations } = refused('v7.3', sessions);
+    expect(violations.map(({ law }) => law)).toEqual(['handover']);
+    expect(generations[1]?.state).toBe('panicked');
+    expect(generations[1]?.dmesg.join('\n')).toContain('Block contains invalid entry count: 0');
+  });
+
+  it.each([50, 52, 103])('with %i sessions does no harm', (sessions) => {
+    expect(refused('v7.3', sessions).violations).toEqual([]);
+  });
+
+  it.each(['v6.19', 'v7.0', 'v7.1', 'april-v1-p1', 'april-v1'])('does no harm on %s', (revision) => {
+    for (const sessions of [51, 818, 819]) expect(refused(revision, sessions).violations).toEqual([]);
+  });
+});
+
+describe('a session created beside the reboot', () => {
+  const lost = (revision: string): Set<string> => {
+    const open: TaskProgram = { process: 'p', actions: [{ do: 'open' }] };
+    const names = { pattern: 's%d', first: 0, count: 6 };
+    const beside: TaskProgram[] = [
+      { process: 'p', actions: [{ do: 'create', names }] },
+      { process: 'init', actions: [{ do: 'load' }, { do: 'reboot' }] },
+    ];
+    const generations = [
+      { revision, stages: [[open], beside] },
+      { revision, stages: [[open]] },
+    ];
+    const laws = new Set<string>();
+    for (let seed = 0; seed < 40; seed++) {
+      for (const { law } of runProgram({ generations }, String(seed)).violations) laws.add(law);
+    }
+    return laws;
+  };
+
+  it.each(['v6.19', 'v7.0', 'april-v1-p1', 'april-v1'])(
+    'is lost on %s, which lets it in until the jump',
+    (revision) => {
+      expect(lost(revision)).toContain('preservation');
+    },
+  );
+
+  it.each(['v7.1', 'v7.3'])('is there or was never acknowledged on %s', (revision) => {
+    expect(lost(revision)).toEqual(new Set());
+  });
+});
