@@ -86,7 +86,8 @@ function kernel(title: string, generation: GenerationReport, colours: Colors): s
   const lines = [colours.bold(row(title, '', '', span(generation.bootedAt)))];
   for (const phase of phases(generation.actions)) lines.push(phaseRow(phase, colours));
   if (generation.state === 'panicked') {
-    lines.push(colours.red(`  ${clip(printable(generation.dmesg.at(-1) ?? 'panicked'), COLUMNS - 2)}`));
+    const last = wrap(printable(generation.dmesg.at(-1) ?? 'panicked'), COLUMNS - 2).slice(0, 2);
+    lines.push(...last.map((line) => colours.red(`  ${line}`)));
   }
   if (generation.handover !== undefined) lines.push(...jump(generation.handover));
   return lines;

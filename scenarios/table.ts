@@ -10,8 +10,8 @@ export interface Scenario {
   readonly name: string;
   /** For the help. */
   readonly text: string;
-  /** Parameters that mean nothing to it. */
-  readonly without: readonly (keyof ManySessionsParams | 'name')[];
+  /** Options of the command that mean nothing to it. */
+  readonly without: readonly ('sessions' | 'name')[];
   readonly program: (params: ManySessionsParams) => Program;
 }
 
