@@ -210,7 +210,8 @@ function verdict(result: RunResult, colours: Colors): string[] {
     lines.push(labelled('blackout', `${span(gap)} for reboot hook, boot and first open`));
   }
   for (const loss of openLosses.slice(0, LOSSES_SHOWN)) {
-    lines.push(colours.yellow(labelled('lost openly', printable(loss))));
+    const said = wrap(printable(loss), COLUMNS - LABEL).slice(0, 2);
+    lines.push(...said.map((line, i) => colours.yellow(labelled(i === 0 ? 'lost openly' : '', line))));
   }
   if (openLosses.length > LOSSES_SHOWN)
     lines.push(labelled('', `and ${openLosses.length - LOSSES_SHOWN} more`));

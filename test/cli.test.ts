@@ -111,6 +111,14 @@ describe('luosim run', () => {
     expect(out).toMatch(/^ {2}create: ENOMEM +\d,\d{3} /m);
   });
 
+  it('tells what was lost where everybody can see it, in the words of the kernel', async () => {
+    const { code, out } = await luosim(['run', ...SMALL, '--revision', 'v7.1,v7.3']);
+    expect(code).toBe(0);
+    expectFitsTerminal(out);
+    expect(out).toMatch(/^kernel 1: handover refused, cold boot, v7.3 /m);
+    expect(out.replaceAll(/\n +/g, ' ')).toMatch(/^lost openly generation 1 .* incompatible with 'kho-v4'/m);
+  });
+
   it.each([['0'], ['1']])('goes through with %s sessions', async (sessions) => {
     const { code, out, err } = await luosim(['run', '--sessions', sessions, '--ram', '16M']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -127,7 +135,7 @@ describe('luosim run', () => {
       '--name',
       'a\x1b[31mb\nc%d',
       '--seed',
-      "it's\x07",
+      `it's\x07 ${'long '.repeat(40)}`,
     ];
     const { code, out } = await luosim(args);
     expect(code).toBe(0);

@@ -33,7 +33,7 @@ import {
 } from '../luo/abi.ts';
 import { readSerRoot } from '../luo/root_ser.ts';
 import type { Ram } from '../machine/ram.ts';
-import { readingRam, type TallyByOwner } from './frames.ts';
+import { following, type TallyByOwner } from './frames.ts';
 import { type StoreShape, shapeOf } from './store_shape.ts';
 import type { Violations } from './violation.ts';
 
@@ -137,7 +137,7 @@ export function checkChain(
   violations: Violations,
 ): void {
   if (!isPublished(system)) return;
-  readingRam(violations, 'chain', () => {
+  following(violations, 'chain', () => {
     const wrong = chainFault(system, tallies, settled);
     if (wrong !== undefined) violations.add('chain', wrong);
   });

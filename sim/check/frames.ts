@@ -20,7 +20,7 @@ import { readScratchArray, scratchOverlap } from '../kho/scratch.ts';
 import type { PageTracker } from '../kho/tracker.ts';
 import type { Owner } from '../machine/frames.ts';
 import { PageFault } from '../machine/ram.ts';
-import type { SlabCache } from '../machine/slab.ts';
+import { type SlabCache, UseAfterFree } from '../machine/slab.ts';
 import { type Census, type FrameRange, freePages, hexBlock, Tally, takeCensus } from './census.ts';
 import { type OwnerRule, ruleOf } from './owners.ts';
 import type { Law, Violations } from './violation.ts';
@@ -60,17 +60,19 @@ export function checkOwnership(system: System, violations: Violations, settled: 
   }
   for (const cache of kernel.slabs)
     checkSlab(cache, tallies.get(`slab:${cache.name}`) ?? new Tally(), report);
-  readingRam(violations, 'ownership', () => checkKeys(system, tallies, settled, report));
+  following(violations, 'ownership', () => checkKeys(system, tallies, settled, report));
   return census;
 }
 
-/** Runs a check that follows addresses in RAM: one that leads nowhere breaks the law, and not the oracle. */
-export function readingRam(violations: Violations, law: Law, check: () => void): void {
+/** Runs a check that follows addresses and handles: one that leads nowhere breaks the law, and not the oracle. */
+export function following(violations: Violations, law: Law, check: () => void): void {
   try {
     check();
   } catch (error) {
-    if (!(error instanceof PageFault || error instanceof EndlessWalk)) throw error;
-    violations.add(law, `what is stored for the next kernel leads nowhere: ${error.message}`);
+    const leadsNowhere =
+      error instanceof PageFault || error instanceof EndlessWalk || error instanceof UseAfterFree;
+    if (!leadsNowhere) throw error;
+    violations.add(law, `an address or a handle leads nowhere: ${error.message}`);
   }
 }
 

@@ -28,7 +28,7 @@ import { NO_SESSION, type SessionHandle, type SessionTable } from '../luo/sessio
 import type { Ram } from '../machine/ram.ts';
 import { type Census, Tally } from './census.ts';
 import { isPublished, type PublishedRoot, readChain, readPublishedLuo, readPublishedRoot } from './chain.ts';
-import { readingRam, tallyOf } from './frames.ts';
+import { following, tallyOf } from './frames.ts';
 import { TAKEN_EARLY } from './owners.ts';
 import { type StoreShape, shapeOf } from './store_shape.ts';
 import type { Violations } from './violation.ts';
@@ -49,7 +49,7 @@ export interface Crossing {
 export function checkHandover(system: System, violations: Violations): Crossing | undefined {
   let crossing: Crossing | undefined;
   const report = (text: string): void => violations.add('handover', text);
-  readingRam(violations, 'handover', () => {
+  following(violations, 'handover', () => {
     if (system.kho.out.tracker === undefined) return;
     const root = readPublishedRoot(system);
     if (typeof root === 'string') {

@@ -14,7 +14,7 @@ import type { Process } from '../user/process.ts';
 import type { GenerationProgram } from '../user/program.ts';
 import type { Census } from './census.ts';
 import { checkChain } from './chain.ts';
-import { checkOwnership, talliesByOwner } from './frames.ts';
+import { checkOwnership, following, talliesByOwner } from './frames.ts';
 import { type Crossing, checkHandover, checkStamps } from './handover.ts';
 import { checkLeft, checkObjects, checkTransient, Growth, isFinished } from './leak.ts';
 import { checkOutgoing, type PreservationParts } from './preservation.ts';
@@ -53,7 +53,9 @@ export class Laws {
   checkQuiescence(system: System, processes: Iterable<Process>, ordered: boolean): void {
     const { model, violations } = this.#parts;
     const { table, outgoing } = system.luo.sessions;
-    checkOutgoing(this.#parts, table, outgoing, ordered);
+    following(violations, 'list-matches-acknowledged', () => {
+      checkOutgoing(this.#parts, table, outgoing, ordered);
+    });
     this.#checkMemory(system);
     if (isSettled(system)) checkObjects(system, processes, model, violations);
     checkLog(system, violations);

@@ -54,8 +54,6 @@ const PIECE_PAGES = 256;
 const HEADER_BYTES_MAX = 64 * 2 ** 20;
 /** Scratch areas are few; every access to untouched memory looks through the regions. */
 const GARBAGE_MAX = 1024;
-/** Addresses a kernel may be told, wrong ones too. */
-const ADDRESS_MAX = 2 ** 52 - 1;
 const REMEDY = 'save it again with luosim run --save-ram';
 
 /** The bytes of a RAM file, in pieces of about a megabyte whose lengths are multiples of 4. */
@@ -176,8 +174,9 @@ function headerError(header: unknown): string | undefined {
 function addressError(header: Readonly<Record<string, unknown>>, ramBytes: number): string | undefined {
   const { digest, fdtPhys, scratchPhys, garbage, pages } = header;
   if (typeof digest !== 'string') return 'digest is no text';
-  if (!isWhole(fdtPhys, ADDRESS_MAX)) return 'fdtPhys is no address';
-  if (!isWhole(scratchPhys, ADDRESS_MAX)) return 'scratchPhys is no address';
+  const isPage = (phys: unknown): boolean => isWhole(phys, ramBytes - 1) && phys % PAGE_SIZE === 0;
+  if (!isPage(fdtPhys)) return 'fdtPhys is no page of RAM';
+  if (!isPage(scratchPhys)) return 'scratchPhys is no page of RAM';
   if (!isWhole(pages, ramBytes / PAGE_SIZE)) return 'pages is not a number of pages that RAM has';
   if (!Array.isArray(garbage) || garbage.length > GARBAGE_MAX) return 'garbage is no list of regions';
   for (const [i, region] of (garbage as unknown[]).entries()) {

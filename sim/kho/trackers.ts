@@ -1,6 +1,7 @@
 /*
  * Which page tracker a revision has, and how the next kernel reads it.
  */
+import { PAGE_SIZE } from '../base/limits.ts';
 import { definePoint } from '../base/point.ts';
 import { type Order, type Pfn, type Phys, physOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -13,13 +14,12 @@ import { type ScratchArea, scratchOverlap } from './scratch.ts';
 import type { BlockVisitor, PageTracker } from './tracker.ts';
 
 const ROOT_NODE = definePoint('kho_init', 'radix root', 'fault');
-const PAGE_BYTES = 4096;
 
 /** The outgoing tracker, empty; or undefined where its first page cannot be had. */
 export function makeTracker(kernel: Kernel, scratch: () => readonly ScratchArea[]): PageTracker | undefined {
   if (kernel.revision.parts.tracker === 'bitmaps') {
     const inScratch = (page: Pfn): boolean =>
-      kernel.options.khoDebug && scratchOverlap(scratch(), physOf(page), PAGE_BYTES);
+      kernel.options.khoDebug && scratchOverlap(scratch(), physOf(page), PAGE_SIZE);
     return new BitmapTracker(kernel, inScratch);
   }
   const root = kernel.pages.alloc(0 as Order, kernel.frames.owner('kho radix node'), ROOT_NODE, ZEROED);

@@ -9,7 +9,10 @@
  *          node                owner
  *   1      previous in list    reference count            -
  *   2      next in list        instance                   private: low word (the order of a stamp)
- *   3      0                   0                          private: high word (the magic of a stamp) *
+ *   3      0                   0                          private: high word (the magic of a stamp)
+ *
+ * Links are frame numbers + 1, 0 at the end of a list.
+ *
  *   state word   31 ......... 16 15 .. 12 11 .. 9 8 .. 7 6 ... 2 1 .. 0
  *                owner           unused   node    type   order   kind
  *
@@ -79,7 +82,7 @@ export const stateIsAllocated = (state: number): boolean => (state & KIND_MASK) 
 export const stateOrder = (state: number): number => (state >>> ORDER_SHIFT) & ORDER_MASK;
 export const stateType = (state: number): number => (state >>> TYPE_SHIFT) & TYPE_MASK;
 export const stateNode = (state: number): number => (state >>> NODE_SHIFT) & NODE_MASK;
-/** A state of order 0, made of another order. */
+/** A state of order 0, with another order. */
 export const withOrder = (state: number, order: number): number => state | (order << ORDER_SHIFT);
 /** Whether a block merges with `state`, which is a freeState: free, of the same order, on the same node. */
 export const statesMerge = (a: number, b: number): boolean => ((a ^ b) & MERGE_MASK) === 0;

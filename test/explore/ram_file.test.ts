@@ -226,6 +226,7 @@ describe('a RAM file', () => {
     ['a jump of the last kernel', (h) => ({ ...h, generation: 1 }), /generation is none of the 1/],
     ['half a generation', (h) => ({ ...h, generation: 0.5 }), /generation/],
     ['a negative address', (h) => ({ ...h, fdtPhys: -4096 }), /fdtPhys/],
+    ['half an address', (h) => ({ ...h, fdtPhys: 0x1010 }), /fdtPhys is no page of RAM/],
     ['an address past all', (h) => ({ ...h, scratchPhys: 2 ** 60 }), /scratchPhys/],
     ['more pages than RAM', (h) => ({ ...h, pages: FRAMES + 1 }), /pages is not/],
     ['more pages than follow', (h) => ({ ...h, pages: 100 }), /cut off|damaged/],

@@ -91,6 +91,22 @@ describe('preserved folios', () => {
     expect(system.kernel.log.warnings).toBe(1);
   });
 
+  it('are guarded against writes until they are restored', () => {
+    let system = outgoing();
+    const folio = alloc(system, 1);
+    system.kernel.machine.ram.store32(physOf(folio), 1);
+    inTask(system, (task) => system.kho.out.preserveFolio(task, folio));
+    system = next(system);
+    const { ram } = system.kernel.machine;
+    const wild: number[] = [];
+    ram.onWildWrite = ({ pfn }) => wild.push(pfn);
+    ram.store32(physOf(folio) + 4096, 2);
+    expect(wild).toEqual([folio + 1]);
+    system.kho.in.restoreFolio(physOf(folio), system.kernel.frames.owner('test'));
+    ram.store32(physOf(folio) + 4096, 3);
+    expect(wild).toEqual([folio + 1]);
+  });
+
   it('that were unpreserved are ordinary memory in the next kernel', () => {
     let system = outgoing();
     const folio = alloc(system, 3);
@@ -165,7 +181,7 @@ describe('preserved page ranges', () => {
   it('are cut at the border of memory nodes, alike at preserve and unpreserve', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 1, max: 80 }), (below, nr) => {
-        const system = outgoing({ nodes: 2 });
+        const system = outgoing({ nodes: 3 });
         const border = system.kernel.machine.nodes[1]?.start as number;
         const before = keys(system);
         inTask(system, (task) => system.kho.out.preservePages(task, (border - below) as Pfn, nr));
@@ -307,7 +323,7 @@ it('kexec-metadata counts the jumps and names the release before', () => {
 });
 
 it('scratch areas are inherited unchanged, and hold every early allocation', () => {
-  let system = outgoing({ nodes: 2 });
+  let system = outgoing({ nodes: 3 });
   const { scratch } = system.kho;
   for (let generation = 1; generation < 4; generation++) {
     system = next(system);

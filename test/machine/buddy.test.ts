@@ -26,7 +26,8 @@ import {
 import { NaiveBuddy } from './naive_buddy.ts';
 
 /** Three numbers that a test reads as an operation and its operands. */
-const ops = (n: number) => fc.array(fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999)), { maxLength: n });
+const ops = (n: number) =>
+  fc.array(fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999)), { maxLength: n, size: 'max' });
 
 const ORDERS = [0, 0, 0, 1, 2, 3, 4, 6, 8, 9, 10] as const;
 /** Orders that fill a few pageblocks within a test, so that types fall back to one another. */
@@ -156,7 +157,7 @@ describe('laws', () => {
           expect(books.world.buddy.isFree(pfn(p))).toBe(is === 'free');
         }
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 
@@ -177,7 +178,7 @@ describe('laws', () => {
         expect(sets[1]).toEqual(sets[0]);
         expect(sets[2]).toEqual(sets[0]);
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 
@@ -195,7 +196,7 @@ describe('laws', () => {
         }
         expect(freeSet(books.world.buddy)).toEqual(freeSet(fresh.world.buddy));
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 
@@ -234,7 +235,7 @@ describe('laws', () => {
         for (const [key, list] of naive.lists) expect([key, lists.get(key) ?? []]).toEqual([key, list]);
         for (const [block, type] of naive.types.entries()) expect(buddy.typeOf(pfn(block * 512))).toBe(type);
       }),
-      { numRuns: 400 },
+      { numRuns: 120 },
     );
   });
 
@@ -267,7 +268,7 @@ describe('laws', () => {
           books.check();
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 

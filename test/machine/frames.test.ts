@@ -16,7 +16,10 @@ const storage = (): Storage => ({ pool: new PiecePool(), journal: new Journal() 
 
 /** Aligned blocks, none inside another: each is added where the earlier ones leave room. */
 const blocks = fc
-  .array(fc.tuple(fc.integer({ min: 0, max: 12 }), fc.nat(FRAMES - 1), fc.boolean()), { maxLength: 12 })
+  .array(fc.tuple(fc.integer({ min: 0, max: 12 }), fc.nat(FRAMES - 1), fc.boolean()), {
+    maxLength: 12,
+    size: 'max',
+  })
   .map((wanted) => {
     const kept: { start: number; order: number; free: boolean }[] = [];
     for (const [o, at, free] of wanted) {

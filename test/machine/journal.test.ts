@@ -184,7 +184,7 @@ function apply(world: World, s: Exclude<Step, { kind: 'mark' | 'rollback' }>): v
 describe('laws', () => {
   test('a rollback to any mark that stands restores everything', () => {
     fc.assert(
-      fc.property(fc.array(step, { minLength: 10, maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), (steps) => {
         const world = new World();
         const { journal } = world.storage;
         const marks: { mark: Mark; copy: ReturnType<RamWorld['copy']>; seen: ReturnType<World['look']> }[] =
@@ -206,34 +206,38 @@ describe('laws', () => {
           }
         }
       }),
-      { numRuns: 50 },
+      { numRuns: 15 },
     );
   });
 
   test('after a rollback everything goes on as it did the first time', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 25 }), fc.array(step, { maxLength: 25 }), (first, second) => {
-        const world = new World();
-        const run = (steps: readonly Step[]): void => {
-          for (const s of steps) if (s.kind !== 'mark' && s.kind !== 'rollback') apply(world, s);
-        };
-        run(first);
-        const copy = world.memory.copy();
-        const mark = world.storage.journal.mark();
-        run(second);
-        const once = world.look();
-        world.storage.journal.rollback(mark);
-        world.memory.restore(copy);
-        run(second);
-        world.expectAs(once);
-      }),
-      { numRuns: 20 },
+      fc.property(
+        fc.array(step, { maxLength: 25, size: 'max' }),
+        fc.array(step, { maxLength: 25, size: 'max' }),
+        (first, second) => {
+          const world = new World();
+          const run = (steps: readonly Step[]): void => {
+            for (const s of steps) if (s.kind !== 'mark' && s.kind !== 'rollback') apply(world, s);
+          };
+          run(first);
+          const copy = world.memory.copy();
+          const mark = world.storage.journal.mark();
+          run(second);
+          const once = world.look();
+          world.storage.journal.rollback(mark);
+          world.memory.restore(copy);
+          run(second);
+          world.expectAs(once);
+        },
+      ),
+      { numRuns: 15 },
     );
   });
 
   test('nothing is logged while no mark stands, and nothing is kept once marks are forgotten', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 30, size: 'max' }), (steps) => {
         const world = new World();
         const { journal } = world.storage;
         let logged = 0;
@@ -258,7 +262,7 @@ describe('laws', () => {
         world.memory.restore(copy);
         world.expectAs(seen);
       }),
-      { numRuns: 20 },
+      { numRuns: 15 },
     );
   });
 });

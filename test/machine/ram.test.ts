@@ -13,12 +13,12 @@ import { type Copy, RAM_BYTES, RamWorld, step } from './ram_world.ts';
 describe('laws', () => {
   test('memory is an array of bytes, and what is not memory faults', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const world = new RamWorld();
         for (const s of steps) world.step(s);
         world.check();
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 
@@ -29,7 +29,7 @@ describe('laws', () => {
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('rollback' as const), which: fc.nat(5) }) },
     );
     fc.assert(
-      fc.property(fc.array(marked, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(marked, { maxLength: 60, size: 'max' }), (steps) => {
         const world = new RamWorld();
         const { journal } = world.storage;
         const marks: { mark: Mark; copy: Copy }[] = [];
@@ -50,13 +50,13 @@ describe('laws', () => {
         }
         world.check();
       }),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
   });
 
   test('memory given back is zero', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), fc.nat(40), (steps, markAt) => {
+      fc.property(fc.array(step, { maxLength: 40, size: 'max' }), fc.nat(40), (steps, markAt) => {
         const world = new RamWorld();
         const { journal, pool } = world.storage;
         let mark: Mark | undefined;
@@ -69,7 +69,7 @@ describe('laws', () => {
         expect(pool.taken).toBe(0);
         for (let n = 0; n < RAM_BYTES / 65536; n++) expect(pool.take().every((w) => w === 0)).toBe(true);
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
   });
 });
