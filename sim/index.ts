@@ -30,7 +30,7 @@ export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
 export type { RunInput } from './explore/run_input.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
 export { ICOUNT } from './kernel/cost.ts';
-export { REVISIONS, revisionByName } from './kernel/revisions.ts';
+export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';
 export { PiecePool } from './machine/pool.ts';
 export { longestNameBytes, type Names, NUMBERS_MAX, plainName } from './user/names.ts';

@@ -119,6 +119,18 @@ describe('luosim run', () => {
     expect(out.replaceAll(/\n +/g, ' ')).toMatch(/^lost openly generation 1 .* incompatible with 'kho-v4'/m);
   });
 
+  it('applies patches to every kernel, and takes them out', async () => {
+    const options = ['--revision', 'v7.1,v7.0', '--with', 'get-name', '--without', 'serialize-rwsem'];
+    const { code, out } = await luosim(['run', ...SMALL, ...options, '--json']);
+    expect(code).toBe(0);
+    const { generations, again }: RunResult & { again: string } = JSON.parse(out);
+    expect(generations.map(({ revision }) => revision)).toEqual([
+      'v7.1 +get-name -serialize-rwsem',
+      'v7.0 +get-name',
+    ]);
+    expect(again).toContain('--with get-name --without serialize-rwsem');
+  });
+
   it.each([['0'], ['1']])('goes through with %s sessions', async (sessions) => {
     const { code, out, err } = await luosim(['run', '--sessions', sessions, '--ram', '16M']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -197,6 +209,20 @@ describe.concurrent('bad input', () => {
     ]),
     [['run', '--ram', '64M', '--nodes', '8'], /every node has at least 16 MiB/],
     [['run', '--revision', 'v9.9'], /--revision "v9.9" is not known; known: .*april-v1-p1/],
+    [
+      ['run', '--revision', 'v7.1 get-name'],
+      /--revision "v7.1 get-name": .* a change to v7.1 is \+PATCH or -PATCH/,
+    ],
+    [
+      ['run', '--with', 'nothing'],
+      /--with on april-v1-p1: no patch is named 'nothing'; there are kho-radix-tree, /,
+    ],
+    [['run', '--with', 'luo-ser'], /--with on april-v1-p1: .* are two designs for one thing: take one away/],
+    [
+      ['run', '--with', 'get-name', '--without', 'get-name'],
+      /--with, --without on .*: get-name cannot be both/,
+    ],
+    [['run', '--boot-ram', 'nowhere.ram', '--with', 'get-name'], /--boot-ram and --with exclude each other/],
     [['run', '--revision', 'april-v1-p1,'], /--revision "" is not known/],
     [['run', '--revision', 'april-v1-p1,april-v1-p1,april-v1-p1'], /3 entries for --generations 2/],
     [['run', '--scenario', 'none'], /--scenario "none" is not known; give one of: many-sessions, /],

@@ -116,6 +116,8 @@ export const CRUISED: Plant[] = [
   plant('scenarios', 'reports-only-from-cli', imports('../reports/ground.ts')),
   plant('sim/explore', 'reports-only-from-cli', imports('../../reports/ground.ts')),
   plant('sim/explore', 'scenarios-only-from-cli-and-test', imports('../../scenarios/ground.ts')),
+  plant('commands', 'commands-import-no-floor', imports('../sim/explore/ground.ts')),
+  plant('reports', 'commands-only-from-cli', imports('../commands/ground.ts')),
   plant('sim/explore', 'nobody-imports-test-or-cli', imports('../../cli.ts')),
   plant('sim/machine', 'no-node-below-explore', "export { readFileSync } from 'node:fs';\n"),
   plant('sim/user', 'no-npm-below-explore', "export { Command } from 'commander';\n"),
@@ -136,7 +138,7 @@ export const CRUISED: Plant[] = [
 
 /* What looks like a breach and is none: neither tool may name these. */
 export const INNOCENT: Plant[] = [
-  ...[...FLOORS.map((f) => `sim/${f}`), 'reports', 'scenarios'].map((folder) => ({
+  ...[...FLOORS.map((f) => `sim/${f}`), 'commands', 'reports', 'scenarios'].map((folder) => ({
     where: `${folder}/ground.ts`,
     rule: '',
     code: 'export const ground = 1;\nexport type Ground = number;\n',
@@ -156,7 +158,6 @@ export const INNOCENT: Plant[] = [
     '',
     "import seedrandom from 'seedrandom';\n\nexport const planted = seedrandom.alea('1').int32();\n",
   ),
-  plant('sim/kernel', '', "import xxhash from 'xxhash-wasm';\n\nexport const planted = xxhash;\n"),
   plant(
     'sim/kernel',
     '',

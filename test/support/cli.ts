@@ -83,7 +83,7 @@ export function expectFitsTerminal(out: string): void {
 
 /** Every file that runs the program begins with this. */
 export function checkBuilt(): void {
-  const sources = ['sim', 'reports', 'scenarios'].flatMap((folder) =>
+  const sources = ['commands', 'sim', 'reports', 'scenarios'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)),
   );
   const newest = Math.max(...['cli.ts', ...sources].map((path) => statSync(join(ROOT, path)).mtimeMs));
