@@ -30,6 +30,15 @@ export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
 export type { RunInput } from './explore/run_input.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
 export { ICOUNT } from './kernel/cost.ts';
+export {
+  FUNCTION_STATUSES,
+  type FunctionStatus,
+  type MapAnswer,
+  type MappedFunction,
+  type MapQuery,
+  type Place,
+  queryMap,
+} from './kernel/kernel_map.ts';
 export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';
 export { PiecePool } from './machine/pool.ts';
