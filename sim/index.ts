@@ -13,6 +13,15 @@ export {
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
 export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
+export {
+  type MatrixCell,
+  type MatrixJump,
+  type MatrixParams,
+  type MatrixResult,
+  matrix,
+  OUTCOMES,
+  type Outcome,
+} from './explore/matrix.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {
   type ActionReport,
