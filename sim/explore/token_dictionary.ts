@@ -1,0 +1,4 @@
+/*
+ * Dictionary.
+ */
+export const DICTIONARY = new TextEncoder().encode('scenario');
