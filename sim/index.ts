@@ -2,7 +2,7 @@
  * The public face of the simulator: what the command line, scenarios and reports may use.
  */
 export { SimulatorFault } from './base/assert.ts';
-export { Decisions, type Fault } from './base/decisions.ts';
+export { Decisions, type Departure, type Fault } from './base/decisions.ts';
 export {
   CPUS_MAX,
   GENERATIONS_MAX,
@@ -20,6 +20,7 @@ export {
   type HandoverReport,
   LAWS,
   type Law,
+  type Misfit,
   NO_RETURN,
   type Region,
   type RunResult,
@@ -29,6 +30,21 @@ export {
 export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
 export type { RunInput } from './explore/run_input.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
+export { type Change, diffStates, lockText } from './explore/state_diff.ts';
+export { type StepsRequest, watchSteps } from './explore/step.ts';
+export type {
+  EventWord,
+  KernelStateReport,
+  ListReport,
+  LockReport,
+  ProcessReport,
+  StateReport,
+  StepEvent,
+  StepsReport,
+  StoreReport,
+  TaskReport,
+} from './explore/step_report.ts';
+export { decodeToken, encodeToken, looksLikeToken, type TokenContent } from './explore/token.ts';
 export { ICOUNT } from './kernel/cost.ts';
 export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';
