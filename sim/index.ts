@@ -13,6 +13,9 @@ export {
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
 export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
+export { programError } from './explore/program_json.ts';
+export { printProgram } from './explore/program_print.ts';
+export { isTextProblem, type ParseOptions, parseProgram, type TextProblem } from './explore/program_text.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {
   type ActionReport,

@@ -10,7 +10,7 @@
 import type { Concern } from '../base/point.ts';
 import { pointByName, pointConcern } from '../base/point.ts';
 import { machineParamsError } from '../machine/machine.ts';
-import { isObject, isWhole, programError } from './program_json.ts';
+import { extraField, isObject, isWhole, programError } from './program_json.ts';
 // Declares every point that there is.
 import './run.ts';
 import { profileByName, type RunInput } from './run_input.ts';
@@ -40,7 +40,9 @@ function machineError(machine: unknown): string | undefined {
     return 'machine has no ramBytes, nodes, cpus';
   }
   const error = machineParamsError({ ramBytes, nodes, cpus });
-  return error === undefined ? undefined : `machine: ${error}`;
+  return error === undefined
+    ? extraField(machine, ['ramBytes', 'nodes', 'cpus'], 'machine')
+    : `machine: ${error}`;
 }
 
 function decisionsError({ faults, departures }: Json): string | undefined {
@@ -61,21 +63,23 @@ function decisionsError({ faults, departures }: Json): string | undefined {
   });
 }
 
-function faultError({ point, nth, probability }: Json, at: string): string | undefined {
+function faultError(fault: Json, at: string): string | undefined {
+  const { point, nth, probability } = fault;
   if (!isPoint(point, 'fault')) return `${at}.point is no known point that can fail`;
   if (nth === undefined && probability === undefined) return `${at} has neither nth nor probability`;
   if (nth !== undefined && !isWhole(nth, OCCURRENCE_MAX)) return `${at}.nth is no whole number from 0`;
   if (probability !== undefined && !isProbability(probability)) {
     return `${at}.probability is no number above 0 and up to 1`;
   }
-  return undefined;
+  return extraField(fault, ['point', 'nth', 'probability'], at);
 }
 
-function departureError({ point, occurrence, choice }: Json, at: string): string | undefined {
+function departureError(departure: Json, at: string): string | undefined {
+  const { point, occurrence, choice } = departure;
   if (!isPoint(point)) return `${at}.point is no known point`;
   if (!isWhole(occurrence, OCCURRENCE_MAX)) return `${at}.occurrence is no whole number from 0`;
   if (!isWhole(choice, CHOICE_MAX) || choice === 0) return `${at}.choice is no whole number from 1`;
-  return undefined;
+  return extraField(departure, ['point', 'occurrence', 'choice'], at);
 }
 
 const isPoint = (name: unknown, concern?: Concern): name is string => {
@@ -89,12 +93,14 @@ export const isProbability = (value: unknown): value is number =>
 function corruptionsError({ corruptions, machine, program }: Json): string | undefined {
   const { ramBytes } = machine as RunInput['machine'];
   const jumps = (program as RunInput['program']).generations.length - 1;
-  return listError(corruptions, 'corruptions', ({ generation, phys, bytes }, at) => {
+  return listError(corruptions, 'corruptions', (corruption, at) => {
+    const { generation, phys, bytes } = corruption;
     if (!isWhole(generation, jumps - 1)) return `${at}.generation is none of the ${jumps} that jump`;
     if (typeof bytes !== 'string' || !/^([0-9a-f]{2})+$/.test(bytes)) {
       return `${at}.bytes is no text of two hexadecimal digits a byte`;
     }
-    return isWhole(phys, ramBytes - bytes.length / 2) ? undefined : `${at} lies outside of RAM`;
+    if (!isWhole(phys, ramBytes - bytes.length / 2)) return `${at} lies outside of RAM`;
+    return extraField(corruption, ['generation', 'phys', 'bytes'], at);
   });
 }
 
