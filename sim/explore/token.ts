@@ -79,7 +79,7 @@ const DAMAGED = 'is damaged inside, though its checksum fits: use the luosim tha
 
 /** Without what does not belong to it: white space, quotation marks of mails, and soft breaks; in small letters. */
 const plain = (typed: string): string =>
-  typed.replace(/=\r?\n|[\s>|"'`\u00ad\u200b-\u200d\u2060\ufeff]/g, '').toLowerCase();
+  typed.replace(/=(?=\s|$)|[\s>|"'`\u00ad\u200b-\u200d\u2060\ufeff]/g, '').toLowerCase();
 
 function unpack(kind: number, bytes: Uint8Array): string | undefined {
   const header = readLength(bytes);

@@ -125,7 +125,7 @@ describe('what is no token', () => {
       fc.property(fc.constantFrom(1, 16, 3), words, (kind, rest) => {
         expect(refused(forged([1, kind, ...rest]))).toMatch(/^is (damaged inside|of a kind)/);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -138,7 +138,7 @@ describe('what is no token', () => {
         const answer = decodeToken(forged(words));
         if (typeof answer !== 'string') expect(answer).toEqual(content);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
