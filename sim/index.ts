@@ -12,7 +12,7 @@ export {
   RAM_BYTES_MIN,
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
-export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
+export { FileProblem, Replacement, readPieces, readText } from './explore/host_file.ts';
 export { programError } from './explore/program_json.ts';
 export { printProgram } from './explore/program_print.ts';
 export { isTextProblem, type ParseOptions, parseProgram, type TextProblem } from './explore/program_text.ts';
@@ -30,6 +30,7 @@ export {
   type Time,
   type Violation,
 } from './explore/result.ts';
+export { recordingOf, resultToken } from './explore/result_token.ts';
 export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
 export type { RunInput } from './explore/run_input.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
@@ -47,7 +48,13 @@ export type {
   StoreReport,
   TaskReport,
 } from './explore/step_report.ts';
-export { decodeToken, encodeToken, looksLikeToken, type TokenContent } from './explore/token.ts';
+export {
+  decodeToken,
+  encodeToken,
+  looksLikeToken,
+  type ScenarioOptions,
+  type TokenContent,
+} from './explore/token.ts';
 export { ICOUNT } from './kernel/cost.ts';
 export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';
