@@ -1,5 +1,6 @@
 /*
- * Files of the host, read and written in pieces. What can go wrong is a FileProblem with one line that says what.
+ * Files of the host, read and written in pieces, or read here and there. What can go wrong is a FileProblem with one
+ * line that says what.
  *
  * A file is replaced whole or not at all: pieces go to FILE.<pid>.part beside it, which takes FILE's name when all is on
  * disk. What stood there before is lost at no moment.
@@ -42,6 +43,39 @@ export function* readPieces(path: string): Generator<Uint8Array, void, void> {
     }
   } finally {
     closeSync(fd);
+  }
+}
+
+/** A file to be read here and there, of any size. */
+export class OpenFile {
+  readonly bytes: number;
+  readonly #fd: number;
+  #isOpen = true;
+
+  constructor(path: string) {
+    [this.#fd, this.bytes] = problems('cannot be read', () => {
+      const status = statSync(path);
+      if (!status.isFile()) throw new FileProblem('cannot be read: it is no regular file');
+      return [openSync(path, 'r'), status.size];
+    });
+  }
+
+  /** Fills `target` from a place in the file on: how many bytes there were, fewer at its end only. */
+  read(target: Uint8Array, position: number): number {
+    let filled = 0;
+    while (filled < target.length && position + filled < this.bytes) {
+      const bytes = problems('cannot be read', () =>
+        readSync(this.#fd, target, filled, target.length - filled, position + filled),
+      );
+      if (bytes === 0) break;
+      filled += bytes;
+    }
+    return filled;
+  }
+
+  close(): void {
+    if (this.#isOpen) closeSync(this.#fd);
+    this.#isOpen = false;
   }
 }
 
