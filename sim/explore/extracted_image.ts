@@ -8,7 +8,8 @@
  *   STEM.file-blocks-SESSION.bin                       file metadata of a session
  *
  * What an extract does not say is not invented: `missing` names it, and pages that nothing is known of read as zero.
- * Behind a blob its page is zero, too, as the allocator of preserved memory leaves it.
+ * Behind a blob its page is zero, too, as the allocator of preserved memory leaves it; but not behind a device tree,
+ * where libfdt has left what it moved: that is `unknown`.
  */
 import { PAGE_SIZE } from '../base/limits.ts';
 import { type Pfn, type Phys, physOf } from '../base/units.ts';
@@ -49,6 +50,8 @@ export interface ExtractedImage {
   readonly ramBytes: number;
   /** What belongs to the handover and is not in the extract, a line each. */
   readonly missing: readonly string[];
+  /** Bytes of preserved blocks that read as zero here and were something else, as far as their place is known. */
+  readonly unknown: readonly { readonly phys: number; readonly bytes: number }[];
 }
 
 /** Blobs by what stands in their file names between STEM and `.bin`. */
@@ -96,6 +99,7 @@ class Extract {
   readonly #parts: Parts;
   readonly #sheets = new Sheets();
   readonly #missing: string[] = [];
+  readonly #unknown: { readonly phys: number; readonly bytes: number }[] = [];
   /** Files whose record is a memfd's. */
   #memfds = 0;
 
@@ -109,6 +113,7 @@ class Extract {
     const fdtPhys = fdt.get('pa').page();
     const bytes = this.#blob(fdt, 'kho-fdt');
     if (checkHeader(bytes) < 0) fdt.get('hex').wrong('no device tree');
+    this.#knowsOnly(fdtPhys, bytes.length, PAGE_SIZE);
     this.#luo(bytes);
     this.#kexecMetadata(bytes);
     for (const record of this.#root.each('memfd')) this.#memfd(record);
@@ -130,6 +135,7 @@ class Extract {
       scratch,
       ramBytes: Math.ceil(end / RAM_STEP) * RAM_STEP,
       missing: this.#missing,
+      unknown: this.#unknown,
     };
   }
 
@@ -147,7 +153,9 @@ class Extract {
     const luo = this.#root.get('luo');
     const pa = luo.get('pa');
     if (subtreePhys(fdt, LUO_SUBTREE) !== pa.page()) pa.wrong(`not where kho_fdt has ${LUO_SUBTREE}`);
-    const bytes = this.#blob(luo, luo.get('kind').text() === 'fdt' ? 'luo-fdt' : undefined);
+    const isFdt = luo.get('kind').text() === 'fdt';
+    const bytes = this.#blob(luo, isFdt ? 'luo-fdt' : undefined);
+    if (isFdt) this.#knowsOnly(pa.page(), bytes.length, PAGE_SIZE);
     if (luo.get('blob_size').whole(PAGE_SIZE) !== bytes.length)
       luo.get('blob_size').wrong('not the size of hex');
     const flb = luo.get('flb');
@@ -254,18 +262,23 @@ class Extract {
       }
     }
     this.#lacks(record.get('nr_folios').whole(2 ** 32) - entries.length, `folios ${where}`);
-    this.#contents(record, entries[0], where);
+    this.#contents(record, entries, where);
   }
 
   /** The text that a memfd begins with: bytes only where all of it is ASCII. */
-  #contents(record: Place, first: Place | undefined, where: string): void {
+  #contents(record: Place, entries: readonly Place[], where: string): void {
     const text = record.optional('first_page_text');
     const size = record.get('size').whole(Number.MAX_SAFE_INTEGER);
     let known = 0;
-    if (first !== undefined && text !== undefined && !/[^ -~]/.test(text.text())) {
-      const bytes = new TextEncoder().encode(text.text()).subarray(0, size);
-      this.#sheets.putAt(physOf(first.get('pfn').number() as Pfn), bytes, text);
-      known = bytes.length;
+    for (const entry of entries) {
+      const page = physOf(entry.get('pfn').number() as Pfn);
+      const isFirst = entry === entries[0];
+      if (isFirst && text !== undefined && !/[^ -~]/.test(text.text())) {
+        const bytes = new TextEncoder().encode(text.text()).subarray(0, size);
+        this.#sheets.putAt(page, bytes, text);
+        known = bytes.length;
+      }
+      if (known < size) this.#knowsOnly(page, isFirst ? known : 0, PAGE_SIZE);
     }
     this.#lacks(size - known, `bytes ${where}`, size);
   }
@@ -291,6 +304,10 @@ class Extract {
         return file.get('hex');
     }
     return undefined;
+  }
+
+  #knowsOnly(phys: number, known: number, bytes: number): void {
+    this.#unknown.push({ phys: phys + known, bytes: bytes - known });
   }
 
   #lacks(n: number, what: string, of?: number): void {
