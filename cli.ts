@@ -9,11 +9,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { CHECK_IMAGE } from './commands/check_image.ts';
 import { afterwards, BadInput, complain, type Entry, EXIT, type Given } from './commands/command.ts';
 import { RUN } from './commands/run.ts';
 import { commandLine } from './reports/command_line.ts';
 
-const COMMANDS: readonly Entry[] = [RUN];
+const COMMANDS: readonly Entry[] = [RUN, CHECK_IMAGE];
 
 function main(argv: readonly string[]): number {
   let code: number = EXIT.held;

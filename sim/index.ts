@@ -12,7 +12,10 @@ export {
   RAM_BYTES_MIN,
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
+export { type CheckedImage, type CheckImageOptions, checkImage } from './explore/check_image.ts';
 export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
+export { type Image, type ImageRequest, openImage } from './explore/image_file.ts';
+export type { ImageReport, IncomingReport, Piece } from './explore/image_report.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {
   type ActionReport,

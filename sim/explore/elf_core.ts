@@ -37,7 +37,7 @@ export function readElfCore(file: OpenFile): ElfCore | string {
   if (header === undefined) return `is an ELF file that ends in its header; ${REMEDY}`;
   if (header.getUint8(4) !== ELFCLASS64) return `is an ELF file of 32 bits, of 64 is asked; ${REMEDY}`;
   if (header.getUint8(5) !== ELFDATA2LSB)
-    return `is a big-endian ELF file: only little-endian machines are read`;
+    return `is an ELF file of a big-endian machine, and only little-endian ones are read; ${REMEDY}`;
   if (header.getUint16(16, true) !== ET_CORE) return `is an ELF file and no core; ${REMEDY}`;
   const size = header.getUint16(54, true);
   if (size < PHDR_BYTES) return `is an ELF core with program headers of ${size} bytes; ${REMEDY}`;

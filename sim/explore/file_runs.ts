@@ -21,7 +21,7 @@ const LINE_PAGES = LINE_BYTES / PAGE_SIZE;
 const PAGE_WORDS = PAGE_SIZE / 4;
 /** Lines kept: 16 MiB. */
 const LINES_KEPT = 256;
-const SCAN_BYTES = 4 * 2 ** 20;
+const SCAN_BYTES = 2 ** 20;
 
 interface Line {
   readonly words: Int32Array;

@@ -11,6 +11,7 @@ import {
   constants,
   fsyncSync,
   openSync,
+  readdirSync,
   readSync,
   realpathSync,
   renameSync,
@@ -18,7 +19,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
 
 const PIECE_BYTES = 2 ** 20;
 
@@ -44,6 +45,18 @@ export function* readPieces(path: string): Generator<Uint8Array, void, void> {
   } finally {
     closeSync(fd);
   }
+}
+
+/** All of a file. */
+export function readWhole(path: string): Uint8Array {
+  return Buffer.concat(Array.from(readPieces(path), (piece) => piece.slice()));
+}
+
+/** Names in the directory of a file that begin with its own, without its extension and with a dot behind. */
+export function namesBeside(path: string): string[] {
+  const stem = `${basename(path, extname(path))}.`;
+  const names = problems('cannot be read', () => readdirSync(dirname(path)));
+  return names.filter((name) => name.startsWith(stem)).map((name) => name.slice(stem.length));
 }
 
 /** A file to be read here and there, of any size. */

@@ -1,27 +1,27 @@
 /*
  * Dumps of a machine's memory, written as QEMU and kdump write them, from a Ram: for tests of what reads them.
  */
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import manySessions from '../../scenarios/many_sessions.ts';
 import { PAGE_SIZE } from '../../sim/base/limits.ts';
-import { type Pfn, type Phys, physOf } from '../../sim/base/units.ts';
-import type { Ram } from '../../sim/machine/ram.ts';
+import { type Phys, physOf } from '../../sim/base/units.ts';
+import type { ImageReport } from '../../sim/explore/image_report.ts';
+import { decodeRamFile, placeRamFile } from '../../sim/explore/ram_file.ts';
+import { simulate } from '../../sim/explore/simulate.ts';
+import { Journal } from '../../sim/machine/journal.ts';
+import type { MachineParams } from '../../sim/machine/machine.ts';
+import { PiecePool } from '../../sim/machine/pool.ts';
+import { Ram } from '../../sim/machine/ram.ts';
+import { MIB } from './system.ts';
 
 const WORDS = PAGE_SIZE / 4;
 
-export function pageBytes(ram: Ram, frame: number): Uint8Array {
-  return ram.loadBytes(physOf(frame as Pfn), PAGE_SIZE);
-}
-
-/** Pages that are not all zero, ascending. */
+/** Pages that were written and are not all zero, ascending; not what something unmodelled overwrote. */
 export function* writtenPages(ram: Ram): Generator<[Phys, Uint8Array]> {
   const words = new Int32Array(WORDS);
-  const garbage = ram.garbageRegions().flatMap(({ start, bytes }) => {
-    return Array.from({ length: bytes / PAGE_SIZE }, (_, i) => start / PAGE_SIZE + i);
-  });
-  const frames = new Set<number>([...ram.dirtyPages(), ...garbage]);
-  for (const frame of [...frames].sort((x, y) => x - y)) {
-    ram.loadWords(physOf(frame as Pfn), words, 0, WORDS);
-    if (words.some((word) => word !== 0)) yield [physOf(frame as Pfn), pageBytes(ram, frame)];
+  for (const frame of ram.dirtyPages()) {
+    ram.loadWords(physOf(frame), words, 0, WORDS);
+    if (words.some((word) => word !== 0)) yield [physOf(frame), new Uint8Array(words.slice().buffer)];
   }
 }
 
@@ -93,4 +93,41 @@ export function writeElfCore(
   }
   writeSync(fd, new Uint8Array(header.buffer), 0, headers, 0);
   closeSync(fd);
+}
+
+export interface SavedRun {
+  readonly revision: string;
+  readonly sessions: number;
+  readonly generations?: number;
+  readonly machine?: MachineParams;
+}
+
+/** A RAM file of a run's last jump, and the memory that crossed. */
+export function saveRamFile(
+  path: string,
+  { revision, sessions, generations = 2, machine = { ramBytes: 32 * MIB, nodes: 1, cpus: 1 } }: SavedRun,
+): { readonly ram: Ram; readonly fdtPhys: Phys; readonly scratchPhys: Phys } {
+  const revisions = [revision];
+  const program = manySessions({ revisions, generations, sessions, pattern: 's-%d' });
+  const pieces: Uint8Array[] = [];
+  simulate(
+    { machine, profile: 'icount', seed: 'image', program },
+    { save: (written) => pieces.push(...Array.from(written, (piece) => piece.slice())) },
+  );
+  writeFileSync(path, Buffer.concat(pieces));
+  const file = decodeRamFile(pieces);
+  if (typeof file === 'string') throw new Error(file);
+  const ram = new Ram({ pool: new PiecePool(), journal: new Journal() }, machine.ramBytes);
+  placeRamFile(file, ram);
+  return { ram, fdtPhys: file.header.fdtPhys as Phys, scratchPhys: file.header.scratchPhys as Phys };
+}
+
+/** How the incoming kernel got on, in a word. */
+export function outcomeOf({ incoming }: ImageReport): string {
+  if (incoming === undefined) return 'not booted';
+  if (incoming.state === 'panicked') return 'panic';
+  if (incoming.bootKind !== 'handover') return incoming.bootKind;
+  if (incoming.open !== 'OK') return incoming.open;
+  const { warnings, oopses, violations } = incoming;
+  return warnings + oopses + violations.length === 0 ? 'sound' : 'unsound';
 }
