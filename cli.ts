@@ -9,6 +9,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { CHECK_IMAGE } from './commands/check_image.ts';
 import { afterwards, BadInput, complain, type Entry, EXIT, type Given } from './commands/command.ts';
 import { MAP } from './commands/map.ts';
 import { MATRIX } from './commands/matrix.ts';
@@ -18,7 +19,7 @@ import { SHOW } from './commands/show.ts';
 import { STEP } from './commands/step.ts';
 import { commandLine } from './reports/command_line.ts';
 
-const COMMANDS: readonly Entry[] = [RUN, REPLAY, SHOW, STEP, MATRIX, MAP];
+const COMMANDS: readonly Entry[] = [RUN, REPLAY, SHOW, STEP, MATRIX, CHECK_IMAGE, MAP];
 
 function main(argv: readonly string[]): number {
   let code: number = EXIT.held;

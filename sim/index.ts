@@ -12,12 +12,10 @@ export {
   RAM_BYTES_MIN,
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
-export {
-  FileProblem,
-  Replacement,
-  readPieces,
-  readText,
-} from './explore/host_file.ts';
+export { type CheckedImage, type CheckImageOptions, checkImage } from './explore/check_image.ts';
+export { FileProblem, Replacement, readPieces, readText } from './explore/host_file.ts';
+export { type Image, type ImageRequest, openImage } from './explore/image_file.ts';
+export type { ImageReport, IncomingReport, Piece } from './explore/image_report.ts';
 export {
   type MatrixCell,
   type MatrixJump,

@@ -17,6 +17,7 @@ import { type BootOptions, Kernel, Panic } from '../kernel/kernel.ts';
 import { Memblock } from '../kernel/memblock.ts';
 import type { Revision } from '../kernel/revisions.ts';
 import { Vfs } from '../kernel/vfs.ts';
+import { KHO_SCRATCH } from '../kho/abi.ts';
 import { Kho } from '../kho/kexec_handover.ts';
 import { EndlessWalk } from '../kho/radix.ts';
 import { readScratchArray } from '../kho/scratch.ts';
@@ -127,7 +128,12 @@ function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
 /** Where the running image lies: the loader of the previous kernel and this one follow the same rule. */
 function imagePhys(machine: Machine, params: BootParams | undefined): Phys {
   if (params === undefined || params.scratchPhys === 0) return COLD_IMAGE_PHYS;
-  const areas = readScratchArray(machine.ram, params.scratchPhys, machine.nodes.length + 2);
+  const { ram, nodes } = machine;
+  const nr = nodes.length + 2;
+  if (!ram.has(params.scratchPhys, nr * KHO_SCRATCH.size)) return COLD_IMAGE_PHYS;
+  const areas = readScratchArray(ram, params.scratchPhys, nr).filter((area) =>
+    ram.has(area.start, area.bytes),
+  );
   return placeSegments(machine.params, areas)?.image ?? COLD_IMAGE_PHYS;
 }
 

@@ -20,7 +20,7 @@ import { NO_SESSION, type SessionHandle, type SessionTable } from '../luo/sessio
 import type { Ram } from '../machine/ram.ts';
 import { type Census, Tally } from './census.ts';
 import { isPublished, type PublishedRoot, readChain, readPublishedLuo, readPublishedRoot } from './chain.ts';
-import { following, tallyOf } from './frames.ts';
+import { following } from './frames.ts';
 import { TAKEN_EARLY } from './owners.ts';
 import { type StoreShape, shapeOf } from './store_shape.ts';
 import { mapView } from './tracker_view.ts';
@@ -69,8 +69,7 @@ export function checkStamps(
     return;
   }
   if (crossing === undefined) return;
-  const early = kernel.revision.parts.luoRoot === 'luo_ser';
-  const left = early ? tallyOf(crossing.owners, ({ owner }) => owner !== TAKEN_EARLY) : crossing.all;
+  const left = crossing.all.without(crossing.owners.get(TAKEN_EARLY) ?? new Tally());
   if (!stamped.same(left)) violations.add('stamp', `${stamped} are stamped, ${left} were preserved`);
 }
 

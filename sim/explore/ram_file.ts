@@ -46,7 +46,7 @@ export interface RamFile {
   readonly pages: readonly RamPage[];
 }
 
-const MAGIC = new TextEncoder().encode('luosim RAM file\n');
+export const RAM_FILE_MAGIC = new TextEncoder().encode('luosim RAM file\n');
 const PAGE_WORDS = PAGE_SIZE / 4;
 const ZERO_PAGE = new Int32Array(PAGE_WORDS);
 const ALL_ZERO = 0x80000000;
@@ -69,7 +69,7 @@ export function* encodeRamFile(input: RunInput, jump: Jump): Generator<Uint8Arra
 }
 
 function* contents(input: RunInput, jump: Jump, frames: readonly Pfn[]): Generator<Uint8Array, void, void> {
-  yield MAGIC.slice();
+  yield RAM_FILE_MAGIC.slice();
   yield headerLine(input, jump, frames.length);
   const words = new Int32Array(PAGE_WORDS);
   for (let first = 0; first < frames.length; first += PIECE_PAGES) {
@@ -135,9 +135,9 @@ export function placeRamFile({ header, pages }: RamFile, ram: Ram): void {
 }
 
 function readHeader(reader: Reader): RamFileHeader | string {
-  const magic = reader.take(MAGIC.length);
+  const magic = reader.take(RAM_FILE_MAGIC.length);
   if (magic === undefined && reader.position > 0) return cutOff(reader);
-  if (magic === undefined || !magic.every((byte, i) => byte === MAGIC[i])) {
+  if (magic === undefined || !magic.every((byte, i) => byte === RAM_FILE_MAGIC[i])) {
     return 'is no RAM file; give one that luosim run --save-ram wrote';
   }
   const line = reader.line();

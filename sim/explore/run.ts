@@ -184,11 +184,7 @@ class Run implements Observer {
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#opened = false;
     const { kernel } = system;
-    this.#machine.ram.onWildWrite = ({ pfn }) =>
-      this.#violations.add('wild-write', `frame 0x${pfn.toString(16)} was written before it was restored`);
-    kernel.buddy.onBadFree = (what, pfn) => {
-      kernel.warn(`Bad page state: ${what} of frame 0x${pfn.toString(16)}`);
-    };
+    this.#laws.watch(system);
     if (generation > 0 && kernel.bootKind !== 'handover') {
       this.#loseOpenly(`generation ${generation} booted cold: ${whyCold(kernel)}`);
     }

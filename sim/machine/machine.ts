@@ -77,16 +77,24 @@ export class Machine {
   /** Answers everything undetermined; replaced for each run from a mark. */
   decisions: Decisions;
 
-  constructor(params: MachineParams, profile: CostProfile, pool: PiecePool, decisions: Decisions) {
+  /** `nodes` are ascending, without a gap, and cover memory; equal ones unless given. */
+  constructor(
+    params: MachineParams,
+    profile: CostProfile,
+    pool: PiecePool,
+    decisions: Decisions,
+    nodes: readonly NodeSpan[] = nodeSpans(params),
+  ) {
     const error = machineParamsError(params);
     assert(error === undefined, error ?? '');
+    assert(nodes.length === params.nodes && covers(nodes, params), 'nodes cover memory');
     this.params = params;
     this.pool = pool;
     this.decisions = decisions;
     this.ram = new Ram({ pool, journal: this.journal }, params.ramBytes);
     this.cpus = new Cpus(params.cpus, profile);
     this.journal.enlist(this.cpus);
-    this.nodes = nodeSpans(params);
+    this.nodes = nodes;
   }
 
   /** The node a frame belongs to. */
@@ -137,6 +145,11 @@ export class Machine {
     this.ram.dispose();
   }
 }
+
+const covers = (nodes: readonly NodeSpan[], { ramBytes }: MachineParams): boolean =>
+  nodes[0]?.start === 0 &&
+  nodes.at(-1)?.end === ramBytes / PAGE_SIZE &&
+  nodes.every(({ start, end }, i) => start < end && (nodes[i + 1]?.start ?? end) === end);
 
 function nodeSpans({ ramBytes, nodes }: MachineParams): NodeSpan[] {
   const frames = ramBytes / PAGE_SIZE;
