@@ -20,15 +20,27 @@ import {
   type Violation,
 } from '../sim/index.ts';
 import { misfitText } from './misfit.ts';
-import { clip, counted, grouped, hex, plus, printable, since, size, span, wrap } from './words.ts';
+import {
+  COLUMNS,
+  clip,
+  counted,
+  grouped,
+  hex,
+  LABEL,
+  labelled,
+  plus,
+  printable,
+  since,
+  size,
+  span,
+  wrap,
+} from './words.ts';
 
 const LINES = 40;
-const COLUMNS = 80;
-const LABEL = 12;
 const VIOLATIONS_SHOWN = 3;
 const LOSSES_SHOWN = 2;
 
-type Colors = ReturnType<typeof picocolors.createColors>;
+export type Colors = ReturnType<typeof picocolors.createColors>;
 
 export interface TerminalOptions {
   readonly colours: Colors;
@@ -58,9 +70,6 @@ export function terminalReport(result: RunResult, { colours, again, token }: Ter
   if (body.length > room) body = [...body.slice(0, room - 1), colours.dim('  ... all with --json')];
   return [...head, ...body, ...tail].map((line) => `${line}\n`).join('');
 }
-
-/** A label in its column and what it says, cut to the width. */
-const labelled = (label: string, text: string): string => label.padEnd(LABEL) + clip(text, COLUMNS - LABEL);
 
 /** A row of the table of phases. */
 function row(label: string, calls: string, compared: string, time: string): string {

@@ -12,7 +12,21 @@ export {
   RAM_BYTES_MIN,
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
-export { FileProblem, Replacement, readPieces, readText } from './explore/host_file.ts';
+export {
+  FileProblem,
+  Replacement,
+  readPieces,
+  readText,
+} from './explore/host_file.ts';
+export {
+  type MatrixCell,
+  type MatrixJump,
+  type MatrixParams,
+  type MatrixResult,
+  matrix,
+  OUTCOMES,
+  type Outcome,
+} from './explore/matrix.ts';
 export { programError } from './explore/program_json.ts';
 export { printProgram } from './explore/program_print.ts';
 export { isTextProblem, type ParseOptions, parseProgram, type TextProblem } from './explore/program_text.ts';
@@ -56,6 +70,15 @@ export {
   type TokenContent,
 } from './explore/token.ts';
 export { ICOUNT } from './kernel/cost.ts';
+export {
+  FUNCTION_STATUSES,
+  type FunctionStatus,
+  type MapAnswer,
+  type MappedFunction,
+  type MapQuery,
+  type Place,
+  queryMap,
+} from './kernel/kernel_map.ts';
 export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';
 export { PiecePool } from './machine/pool.ts';
