@@ -37,6 +37,46 @@ describe('a token', () => {
     );
   });
 
+  // Format 1 never changes: whoever changes what these say makes a format 2, and reads both.
+  it.each<[string, TokenContent]>([
+    [
+      'luo1pp2zplhqsu2a35n5gq9n2ptpqrs90wj',
+      {
+        kind: 'program',
+        text: 'luosim 1\n\nkernel v7.3\nstage\n  task agent\n    open\n    create many-test-%d 0..50\n',
+      },
+    ],
+    ['luo1ppqqpsqeasg6rsnvuqkn', { kind: 'program', text: '' }],
+    [
+      'luo1ppusqnh0zju8plcxgdcrptrgjy5yjqxkrgunjjhfrysta68zwqvgsnktalhnvy4swq6ryd33x5enwvyv339yvasfztelyvejkwe8xukteg9s4z' +
+        'u2fd9wh63tq6k3nqzqqd56qp6eek5qs',
+      {
+        kind: 'program',
+        text: 'é \u{1f600} text that no dictionary knows: 0123456789abcdefghijklmnopqrstuvwxyz\n'.repeat(3),
+      },
+    ],
+    [
+      'luo1psjqq6xmc9gjupvqqqut3c8xg7zcqp7',
+      {
+        kind: 'scenario',
+        options: {
+          scenario: 'taken-name',
+          revision: 'v7.3',
+          generations: '2',
+          sessions: '51',
+          name: 'many-test-%d',
+          seed: '1',
+          ram: '1G',
+          nodes: '1',
+          cpus: '2',
+        },
+      },
+    ],
+  ])('is %s for ever', (token, content) => {
+    expect(encodeToken(content)).toBe(token);
+    expect(decodeToken(token)).toEqual(content);
+  });
+
   it('survives capitals, line breaks, quotation marks and soft breaks of a mail', () => {
     const damage = fc.constantFrom(
       '\n',
