@@ -1,7 +1,9 @@
 import { bech32m } from '@scure/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Digest } from '../../sim/base/digest.ts';
 import { decodeToken, encodeToken, looksLikeToken, type TokenContent } from '../../sim/explore/token.ts';
+import { DICTIONARY } from '../../sim/explore/token_dictionary.ts';
 
 const LETTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 
@@ -75,6 +77,12 @@ describe('a token', () => {
   ])('is %s for ever', (token, content) => {
     expect(encodeToken(content)).toBe(token);
     expect(decodeToken(token)).toEqual(content);
+  });
+
+  it('is packed with a dictionary that never changes', () => {
+    const digest = new Digest();
+    for (const byte of DICTIONARY) digest.mix(byte);
+    expect([DICTIONARY.length, digest.toString()]).toEqual([3979, 'f1869b435ec7a565']);
   });
 
   it('survives capitals, line breaks, quotation marks and soft breaks of a mail', () => {
@@ -190,5 +198,12 @@ describe('what is no token', () => {
     const bytes = bech32m.fromWords(bomb.words.slice(2));
     const small = Uint8Array.of(5, ...bytes.subarray(3));
     expect(refused(forged([1, 1, ...bech32m.toWords(small)]))).toMatch(/^is damaged inside/);
+  });
+
+  it('is refused where it unpacks to less than it says', () => {
+    const { words } = bech32m.decode(PROGRAM as `luo1${string}`, false);
+    const [, , ...bytes] = bech32m.fromWords(words.slice(2));
+    const large = Uint8Array.of(0xff, 0x7f, ...bytes);
+    expect(refused(forged([1, 1, ...bech32m.toWords(large)]))).toMatch(/^is damaged inside/);
   });
 });
