@@ -9,7 +9,8 @@ export function misfitText(misfits: readonly Misfit[]): string | undefined {
   if (first === undefined) return undefined;
   const { point, occurrence } = first.departure;
   const where = `departure ${first.index + 1}, ${point} occurrence ${occurrence}`;
-  const more = misfits.length > 1 ? `; ${counted(misfits.length - 1, 'other')} neither` : '';
+  const others = misfits.length - 1;
+  const more = others === 0 ? '' : `; nor ${others === 1 ? 'does' : 'do'} ${counted(others, 'other')}`;
   return `${where}, no longer fits: ${whyOf(first)}${more}`;
 }
 

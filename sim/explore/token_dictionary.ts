@@ -56,7 +56,7 @@ choose exit_to_user_mode:preempt 10 = 1
 {"scenario":"many-sessions","revision":"april-v1-p1","generations":"2","sessions":"2000","name":"many-test-%d","seed":"1","ram":"1G","nodes":"1","cpus":"2"}
 luosim 1
 machine ram 512M nodes 2 cpus 4
-profile slow-memory
+profile dram
 seed 2
 
 kernel v6.19 times 2
@@ -70,9 +70,18 @@ stage
   task memory
     open
     create state
-    preserve state memfd 4K
-    retrieve-file state a
-    finish state
+    memfd memory-%d 0..2 4K
+    allocate memory-0 64K
+    truncate memory-0 2M
+    seal memory-0 grow shrink
+    write memory-0 at 0 bytes 4096 seed 7
+    fill memory-0 every 4096 seed 7
+    reclaim
+    seek memory-0 0
+    preserve memory-0 session state token 0
+    close-file memory-0
+    retrieve-fd memory-0 session state token 0
+    read memory-0
     get-name s0
     exit
 

@@ -1,7 +1,9 @@
 import { bech32m } from '@scure/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Digest } from '../../sim/base/digest.ts';
 import { decodeToken, encodeToken, looksLikeToken, type TokenContent } from '../../sim/explore/token.ts';
+import { DICTIONARY } from '../../sim/explore/token_dictionary.ts';
 
 const LETTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 
@@ -35,6 +37,52 @@ describe('a token', () => {
         expect(looksLikeToken(token)).toBe(true);
       }),
     );
+  });
+
+  // Format 1 never changes: whoever changes what these say makes a format 2, and reads both.
+  it.each<[string, TokenContent]>([
+    [
+      'luo1pp2zplhqsu2a35n5gq9n2ptpqrs90wj',
+      {
+        kind: 'program',
+        text: 'luosim 1\n\nkernel v7.3\nstage\n  task agent\n    open\n    create many-test-%d 0..50\n',
+      },
+    ],
+    ['luo1ppqqpsqeasg6rsnvuqkn', { kind: 'program', text: '' }],
+    [
+      'luo1ppusqnh0zju8plcxgdcrptrgjy5yjqxkrgunjjhfrysta68zwqvgsnktalhnvy4swq6ryd33x5enwvyv339yvasfztelyvejkwe8xukteg9s4z' +
+        'u2fd9wh63tq6k3nqzqqd56qp6eek5qs',
+      {
+        kind: 'program',
+        text: 'é \u{1f600} text that no dictionary knows: 0123456789abcdefghijklmnopqrstuvwxyz\n'.repeat(3),
+      },
+    ],
+    [
+      'luo1psjqq6xmc9gjupvqqqut3c8xg7zcqp7',
+      {
+        kind: 'scenario',
+        options: {
+          scenario: 'taken-name',
+          revision: 'v7.3',
+          generations: '2',
+          sessions: '51',
+          name: 'many-test-%d',
+          seed: '1',
+          ram: '1G',
+          nodes: '1',
+          cpus: '2',
+        },
+      },
+    ],
+  ])('is %s for ever', (token, content) => {
+    expect(encodeToken(content)).toBe(token);
+    expect(decodeToken(token)).toEqual(content);
+  });
+
+  it('is packed with a dictionary that never changes', () => {
+    const digest = new Digest();
+    for (const byte of DICTIONARY) digest.mix(byte);
+    expect([DICTIONARY.length, digest.toString()]).toEqual([3979, 'f1869b435ec7a565']);
   });
 
   it('survives capitals, line breaks, quotation marks and soft breaks of a mail', () => {
@@ -150,5 +198,12 @@ describe('what is no token', () => {
     const bytes = bech32m.fromWords(bomb.words.slice(2));
     const small = Uint8Array.of(5, ...bytes.subarray(3));
     expect(refused(forged([1, 1, ...bech32m.toWords(small)]))).toMatch(/^is damaged inside/);
+  });
+
+  it('is refused where it unpacks to less than it says', () => {
+    const { words } = bech32m.decode(PROGRAM as `luo1${string}`, false);
+    const [, , ...bytes] = bech32m.fromWords(words.slice(2));
+    const large = Uint8Array.of(0xff, 0x7f, ...bytes);
+    expect(refused(forged([1, 1, ...bech32m.toWords(large)]))).toMatch(/^is damaged inside/);
   });
 });

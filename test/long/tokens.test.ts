@@ -14,6 +14,7 @@ import { printProgram } from '../../sim/explore/program_print.ts';
 import { recordingOf, resultToken } from '../../sim/explore/result_token.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
 import { encodeToken } from '../../sim/explore/token.ts';
+import { BANNER } from '../support/changed.ts';
 import { ROOT } from '../support/cli.ts';
 import { inputs } from '../support/inputs.ts';
 import { mutant, readsText, readsToken, runs } from '../support/mutants.ts';
@@ -25,8 +26,6 @@ const MINUTES = 60_000;
 
 const directory = mkdtempSync(join(tmpdir(), 'luosim-tokens-'));
 const batch = join(directory, 'replay_batch.mjs');
-const require =
-  "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
 beforeAll(() =>
   build({
@@ -35,7 +34,7 @@ beforeAll(() =>
     bundle: true,
     format: 'esm',
     platform: 'node',
-    banner: { js: require },
+    banner: BANNER,
   }),
 );
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -11,6 +11,11 @@ import { ROOT } from './cli.ts';
 
 export type Luosim = typeof import('../../sim/index.ts');
 
+/** What a bundle of modules needs that are no ECMAScript modules; its names are nobody else's. */
+export const BANNER = {
+  js: "import { createRequire as bundled } from 'node:module'; const require = bundled(import.meta.url);",
+};
+
 /** What is replaced, in whatever file of sim/ it stands, once. */
 export type Replacement = readonly [RegExp, string];
 
@@ -25,9 +30,7 @@ export async function changedLuosim(replacements: readonly Replacement[]): Promi
     format: 'esm',
     platform: 'node',
     logLevel: 'silent',
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
+    banner: BANNER,
     plugins: [
       {
         name: 'change',
