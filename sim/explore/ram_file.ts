@@ -279,7 +279,8 @@ class Reader {
   }
 }
 
-function wordsOf(bytes: Uint8Array): Int32Array {
+/** Bytes as little-endian words. */
+export function wordsOf(bytes: Uint8Array): Int32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const words = new Int32Array(bytes.length / 4);
   for (let k = 0; k < words.length; k++) words[k] = view.getInt32(k * 4, true);

@@ -15,7 +15,7 @@ import { type BootParams, Machine } from '../machine/machine.ts';
 import { PiecePool } from '../machine/pool.ts';
 import { encodeRamFile, placeRamFile, type RamFile } from './ram_file.ts';
 import type { RunResult } from './result.ts';
-import { type Jump, run } from './run.ts';
+import { type Jump, run, type Watcher } from './run.ts';
 import { type Corruption, profileByName, type RunInput } from './run_input.ts';
 
 export interface SimulateOptions {
@@ -25,6 +25,8 @@ export interface SimulateOptions {
   readonly save?: (pieces: Iterable<Uint8Array>) => void;
   /** Told of every jump. */
   readonly onJump?: (generation: number) => void;
+  /** Looks on; where memory is to be saved, perhaps twice. */
+  readonly watcher?: Watcher;
 }
 
 /** The result, or why the RAM file cannot be resumed from, to be said after its name. */
@@ -39,7 +41,7 @@ export function simulate(input: RunInput, options: SimulateOptions = {}): RunRes
 }
 
 function attempt(input: RunInput, options: SimulateOptions, saveAt: number): RunResult | string {
-  const { boot, save, onJump } = options;
+  const { boot, save, onJump, watcher } = options;
   const profile = profileByName(input.profile);
   assert(profile !== undefined, `no profile ${input.profile}`);
   const machine = new Machine(input.machine, profile, new PiecePool(), Decisions.none());
@@ -53,7 +55,8 @@ function attempt(input: RunInput, options: SimulateOptions, saveAt: number): Run
   };
   try {
     const { seed, program } = input;
-    const result = run({ machine, seed, decisions: decisionsOf(input), program, atJump });
+    const watched = watcher === undefined ? {} : { watcher };
+    const result = run({ machine, seed, decisions: decisionsOf(input), program, atJump, ...watched });
     return resumed.error() ?? result;
   } finally {
     machine.dispose();
