@@ -31,8 +31,9 @@ export interface Word {
 
 /** A fixed list, because a text must be the same wherever it is printed, and Unicode grows. */
 const UNSEEN =
-  '\\p{Cc}\\xa0\\xad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5\\u180b-\\u180f\\u2000-\\u200f\\u2028-\\u202f' +
-  '\\u205f-\\u206f\\u3000\\u3164\\ud800-\\udfff\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\uffff\\u{1d173}-\\u{1d17a}' +
+  '\\p{Cc}\\xa0\\xad\\u034f\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u0890\\u0891\\u08e2\\u115f\\u1160\\u1680\\u17b4\\u17b5' +
+  '\\u180b-\\u180f\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u2800\\u3000\\u3164\\ud800-\\udfff\\ufe00-\\ufe0f' +
+  '\\ufeff\\uffa0\\ufff0-\\uffff\\u{110bd}\\u{110cd}\\u{13430}-\\u{1343f}\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}' +
   '\\u{e0000}-\\u{e0fff}';
 const UNSEEN_ONE = new RegExp(`[${UNSEEN}]`, 'u');
 const UNSEEN_ALL = new RegExp(`[${UNSEEN}"\\\\]`, 'gu');
