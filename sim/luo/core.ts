@@ -223,7 +223,7 @@ export class Luo implements Stateful {
     ram.store64(ser + LUO_SER.at.liveupdate_num, this.liveupdateNum + 1);
     let err = yield* this.sessions.setupOutgoing(task);
     assert(err === 0, 'nothing is allocated for sessions before there are any');
-    this.sessions.publish = (headPhys) => ram.store64(ser + LUO_SER.at.sessions_pa, headPhys);
+    this.sessions.serializer.publish = (headPhys) => ram.store64(ser + LUO_SER.at.sessions_pa, headPhys);
     const flb = yield* setupOutgoingFlb(kernel, this.#kho, task);
     err = Math.min(flb, 0);
     if (err === 0) {
