@@ -19,6 +19,13 @@ export const ICOUNT: CostProfile = {
     treeLevel: 40,
     entryCopied: 135,
     pageReserved: 250,
+    tokenHop: 3,
+    memfdPreserve: 17_000,
+    memfdRetrieve: 8_000,
+    memfdFinish: 2_800,
+    folioPinned: 100,
+    folioAdded: 600,
+    folioBatch: 2_450,
     boot: 323_000_000,
   },
 };

@@ -12,6 +12,7 @@ import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
 import { definePoint } from '../base/point.ts';
+import type { Phys } from '../base/units.ts';
 import type { Column } from '../machine/column.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import type { Task } from '../sched/task.ts';
@@ -93,6 +94,11 @@ export class Vfs {
 
   privateData(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + PRIVATE);
+  }
+
+  /** Address of the struct file. */
+  physOf(file: FileHandle): Phys {
+    return this.#filp.physOf(file);
   }
 
   kind(file: FileHandle): number {

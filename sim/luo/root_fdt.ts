@@ -27,6 +27,8 @@ export interface FdtRoot {
 export interface FdtNodes {
   /** First region of the session store, where the session node is whole. */
   readonly sessionsPa: Phys | undefined;
+  /** undefined where the FLB node is not usable. */
+  readonly flbsPa: Phys | undefined;
   /** 0, or the errno of the first node that is not. */
   readonly err: number;
   /** What the kernel says of that. */
@@ -76,6 +78,7 @@ export function readFdtRoot(ram: Ram, blob: Subtree, compatible: string): FdtRoo
 export function readFdtNodes(fdt: Uint8Array, sessionCompatible: string): FdtNodes {
   const broken = (complaint: string, err: number, sessionsPa?: Phys): FdtNodes => ({
     sessionsPa,
+    flbsPa: undefined,
     err,
     complaint,
   });
@@ -96,8 +99,9 @@ export function readFdtNodes(fdt: Uint8Array, sessionCompatible: string): FdtNod
     const text = `FLB node is incompatible with '${LUO_FDT_FLB_COMPATIBLE}' [${match}]`;
     return broken(text, -ERRNO.EINVAL, sessionsPa);
   }
-  if (nativeU64(getProperty(fdt, flb, LUO_FDT_FLB_HEADER)) === undefined) {
+  const flbs = nativeU64(getProperty(fdt, flb, LUO_FDT_FLB_HEADER));
+  if (flbs === undefined) {
     return broken(`Unable to get FLB header property '${LUO_FDT_FLB_HEADER}' [0]`, -ERRNO.EINVAL, sessionsPa);
   }
-  return { sessionsPa, err: 0, complaint: undefined };
+  return { sessionsPa, flbsPa: flbs.value as Phys, err: 0, complaint: undefined };
 }

@@ -25,6 +25,8 @@ import { STEP } from '../machine/cpu.ts';
 import type { Owner } from '../machine/frames.ts';
 import { RwSemaphore } from '../sched/rwsem.ts';
 import type { Task } from '../sched/task.ts';
+import { LuoFiles } from './file.ts';
+import { finishFiles } from './file_incoming.ts';
 import { hashName, isValidName, normaliseName } from './name.ts';
 import { SessionDeserializer, type SessionMaker } from './session_deserialize.ts';
 import { SessionList } from './session_list.ts';
@@ -50,6 +52,7 @@ export class LuoSessions {
   readonly store: OutgoingStore;
   /** Readers: whatever changes a session. Writer: the reboot hook, for ever once it has succeeded. */
   readonly serializeRwsem: RwSemaphore | undefined;
+  readonly files: LuoFiles;
   readonly serializer: SessionSerializer;
   readonly #deserializer: SessionDeserializer;
   readonly #kernel: Kernel;
@@ -57,7 +60,8 @@ export class LuoSessions {
   readonly #vfs: Vfs;
   readonly #fileKind: number;
 
-  constructor(kernel: Kernel, kho: Kho, vfs: Vfs) {
+  /** `enabled`: liveupdate_enabled(). */
+  constructor(kernel: Kernel, kho: Kho, vfs: Vfs, enabled: () => boolean) {
     this.#kernel = kernel;
     this.#kho = kho;
     this.#vfs = vfs;
@@ -66,6 +70,9 @@ export class LuoSessions {
     this.incoming = new SessionList(kernel, this.table, 'incoming');
     const stores = sessionStores(kernel, (address) => kho.in.restoreFree(address));
     this.store = stores.outgoing;
+    const { table: sessions, incoming, outgoing } = this;
+    const lists = [incoming, outgoing];
+    this.files = new LuoFiles({ kernel, kho, vfs, sessions, lists, blocks: stores.blocks, enabled });
     if (kernel.revision.parts.rebootExclusion === 'global-rwsem') {
       this.serializeRwsem = new RwSemaphore(kernel.sched, 'luo_session_serialize_rwsem');
     }
@@ -78,6 +85,7 @@ export class LuoSessions {
     const maker: SessionMaker = {
       table: this.table,
       incoming: this.incoming,
+      files: this.files,
       alloc: (words, at) => this.#alloc(words, at),
       insert: (task, list, session) => this.#insert(task, list, session),
     };
@@ -177,24 +185,30 @@ export class LuoSessions {
     this.serializeRwsem?.unlockRead(task);
   }
 
-  /** Files of the session are done with: 0. @kernel luo_session_finish_one */
+  /** Files of the session are done with: 0, or -EBUSY where one is not. @kernel luo_session_finish_one */
   *finish(task: Task, session: SessionHandle): Op<number> {
-    if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
-    this.table.mutex.unlock(task, session);
-    this.#kernel.trace.event(FINISH, session);
-    return 0;
+    const { mutex } = this.table;
+    if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
+    const err = yield* finishFiles(this.files, task, session);
+    mutex.unlock(task, session);
+    this.#kernel.trace.event(FINISH, session, err);
+    return err;
   }
 
   /** The last reference to the session's file is gone. @kernel luo_session_release */
   *release(task: Task, session: SessionHandle): Op<number> {
     const { serializeRwsem } = this;
     if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
-    let list = this.outgoing;
+    const { mutex } = this.table;
+    const isIncoming = this.table.retrieved(session);
+    const list = isIncoming ? this.incoming : this.outgoing;
     let err = 0;
-    if (this.table.retrieved(session)) {
-      err = yield* this.finish(task, session);
-      list = this.incoming;
-    }
+    // (luo_session_finish_one, unrolled: the chain of generators would grow too long.)
+    if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
+    if (isIncoming) err = yield* finishFiles(this.files, task, session);
+    else yield* this.files.unpreserveFiles(task, session);
+    mutex.unlock(task, session);
+    if (isIncoming) this.#kernel.trace.event(FINISH, session, err);
     if (err === 0) {
       yield* this.#remove(task, list, session);
       this.table.free(session);

@@ -11,11 +11,13 @@ import { ERRNO, printErrno } from '../base/errno.ts';
 import { kernelFunction, type Op } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { DESERIALIZE_LATCH } from '../kernel/patches.ts';
+import { DESERIALIZE_FILE_ERRORS, DESERIALIZE_LATCH } from '../kernel/patches.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Task } from '../sched/task.ts';
 import { LUO_FILE_SET_SER, LUO_SESSION_SER } from './abi.ts';
+import type { LuoFiles } from './file.ts';
+import { deserializeFiles } from './file_incoming.ts';
 import { nameText } from './name.ts';
 import type { SessionList } from './session_list.ts';
 import type { IncomingStore, OpenIncoming } from './session_store.ts';
@@ -31,6 +33,7 @@ const SLOT_WORDS = LUO_SESSION_SER.size / 4;
 export interface SessionMaker {
   readonly table: SessionTable;
   readonly incoming: SessionList;
+  readonly files: LuoFiles;
   /** @kernel luo_session_alloc */
   readonly alloc: (words: Int32Array, at: number) => SessionHandle;
   /** @kernel luo_session_insert */
@@ -111,7 +114,7 @@ export class SessionDeserializer implements Stateful {
   /** One slot: allocate, insert into incoming, deserialize its files. @kernel luo_session_deserialize_one */
   *#deserializeOne(task: Task, slot: number): Op<number> {
     const { ram } = this.#kernel.machine;
-    const { table, incoming, alloc, insert } = this.#maker;
+    const { table, incoming, files, alloc, insert } = this.#maker;
     ram.loadWords(slot, this.#slot, 0, SLOT_WORDS);
     this.#kernel.charge(STEP.entryCopied, 1);
     const session = alloc(this.#slot, NAME / 4);
@@ -127,11 +130,14 @@ export class SessionDeserializer implements Stateful {
       this.#error = err;
       return err;
     }
-    if (ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.files) === 0) {
-      if (ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.count) !== 0)
-        this.#kernel.warn('luo_file_deserialize');
-    }
-    return 0;
+    const head = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.files);
+    const count = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.count);
+    if (!table.mutex.tryLock(task, session)) yield* table.mutex.wait(task, session);
+    const filesErr = yield* deserializeFiles(files, task, session, head as Phys | 0, count);
+    table.mutex.unlock(task, session);
+    if (filesErr === 0 || !this.#kernel.has(DESERIALIZE_FILE_ERRORS)) return 0;
+    this.#print(`Failed to deserialize files for session [${table.name(session)}] ${printErrno(filesErr)}`);
+    return filesErr;
   }
 
   #print(line: string): void {

@@ -13,6 +13,8 @@ import { STEP } from '../machine/cpu.ts';
 import type { RwSemaphore } from '../sched/rwsem.ts';
 import type { Task } from '../sched/task.ts';
 import { LUO_SESSION_SER } from './abi.ts';
+import type { LuoFiles } from './file.ts';
+import { freezeFiles, unfreezeFiles } from './file_freeze.ts';
 import { NAME_WORDS } from './name.ts';
 import type { SessionList } from './session_list.ts';
 import type { OutgoingStore } from './session_store.ts';
@@ -23,7 +25,7 @@ const FREEZE = definePoint('luo_session_freeze_one', 'freeze', 'fault');
 const SERIALIZED = definePoint('luo_session_serialize', 'unlocked');
 
 const NAME = LUO_SESSION_SER.at.name;
-const SLOT_WORDS = LUO_SESSION_SER.size / 4;
+const FILE_SET = LUO_SESSION_SER.at.file_set_ser;
 const NO_NAME = new Int32Array(NAME_WORDS);
 
 /** What is serialized, and where to. */
@@ -31,6 +33,7 @@ export interface Serializable {
   readonly table: SessionTable;
   readonly outgoing: SessionList;
   readonly store: OutgoingStore;
+  readonly files: LuoFiles;
   readonly serializeRwsem: RwSemaphore | undefined;
 }
 
@@ -39,7 +42,7 @@ export class SessionSerializer {
   publish: ((headPhys: number) => void) | undefined;
   readonly #kernel: Kernel;
   readonly #sessions: Serializable;
-  readonly #slot = new Int32Array(SLOT_WORDS);
+  readonly #name = new Int32Array(NAME_WORDS);
 
   constructor(kernel: Kernel, sessions: Serializable) {
     this.#kernel = kernel;
@@ -63,7 +66,7 @@ export class SessionSerializer {
         err = -ERRNO.ENOSPC;
       } else {
         if (!table.mutex.tryLock(task, session)) yield* table.mutex.wait(task, session);
-        err = this.#freezeOne(session, slot);
+        err = this.#freezeOne(task, session, slot);
         table.mutex.unlock(task, session);
       }
       if (err !== 0) {
@@ -76,7 +79,7 @@ export class SessionSerializer {
       store.commit(outgoing.count);
       this.publish?.(outgoing.count > 0 ? store.headPhys : 0);
     } else {
-      this.#undo(failed);
+      yield* this.#undo(task, failed);
     }
     this.#kernel.trace.event(SERIALIZE, outgoing.count, store.blocks, err);
     rwsem.unlockWrite(task);
@@ -87,22 +90,29 @@ export class SessionSerializer {
   }
 
   /** Freezes a session's files and fills its slot. @kernel luo_session_freeze_one */
-  #freezeOne(session: SessionHandle, slot: number): number {
-    if (this.#kernel.machine.decisions.fails(FREEZE)) return -ERRNO.EIO;
-    const { table } = this.#sessions;
+  #freezeOne(task: Task, session: SessionHandle, slot: number): number {
+    const { ram, decisions } = this.#kernel.machine;
+    if (decisions.fails(FREEZE)) return -ERRNO.EIO;
+    const { table, files } = this.#sessions;
+    // Without files the slot keeps what stands there, which is 0 unless an earlier attempt was not undone.
+    const err = freezeFiles(files, task, session, slot + FILE_SET);
+    if (err !== 0) return err;
     const words = table.nameWords(session);
     const at = table.nameAt(session);
-    for (let k = 0; k < NAME_WORDS; k++) this.#slot[k] = words[at + k] as number;
-    this.#kernel.machine.ram.storeWords(slot + NAME, this.#slot, 0, SLOT_WORDS);
+    for (let k = 0; k < NAME_WORDS; k++) this.#name[k] = words[at + k] as number;
+    ram.storeWords(slot + NAME, this.#name, 0, NAME_WORDS);
     this.#kernel.charge(STEP.entryCopied, 1);
     return 0;
   }
 
   /** Walks back from the session before the failing one: files unfrozen, name zeroed. @kernel luo_session_unfreeze_one */
-  #undo(failed: SessionHandle): void {
-    const { table, store } = this.#sessions;
+  *#undo(task: Task, failed: SessionHandle): Op<void> {
+    const { table, store, files } = this.#sessions;
     for (let session = table.prev(failed); session !== NO_SESSION; session = table.prev(session)) {
       const slot = store.previousSlot();
+      if (!table.mutex.tryLock(task, session)) yield* table.mutex.wait(task, session);
+      unfreezeFiles(files, task, session, slot + FILE_SET);
+      table.mutex.unlock(task, session);
       this.#kernel.machine.ram.storeWords(slot + NAME, NO_NAME, 0, NAME_WORDS);
     }
   }

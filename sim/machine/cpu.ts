@@ -18,6 +18,13 @@ export const STEP_KINDS = [
   'treeLevel',
   'entryCopied',
   'pageReserved',
+  'tokenHop',
+  'memfdPreserve',
+  'memfdRetrieve',
+  'memfdFinish',
+  'folioPinned',
+  'folioAdded',
+  'folioBatch',
   'boot',
 ] as const;
 
