@@ -78,6 +78,7 @@ export class LuoSessions {
     }
     const operations: FileOperations = {
       name: '[luo_session]',
+      link: (session) => `anon_inode:[luo_session] ${this.table.name(session as SessionHandle)}`,
       release: (task, _file, session) => this.release(task, session as SessionHandle),
     };
     this.#fileKind = vfs.registerKind(operations);
