@@ -88,6 +88,26 @@ export class Caller {
     return this.call((thread) => this.sys.pwrite(thread, fd, at, encode(text)));
   }
 
+  /** Stores through a shared mapping. */
+  store(fd: number, at: number, text: string): number {
+    return this.call((thread) => this.sys.mmapStore(thread, fd, at, encode(text)));
+  }
+
+  seal(fd: number, seals: number): number {
+    return this.call((thread) => this.sys.addSeals(thread, fd, seals));
+  }
+
+  /** fallocate(2) of the first `bytes`. */
+  allocate(fd: number, mode: number, bytes: number): number {
+    return this.call((thread) => this.sys.fallocate(thread, fd, mode, 0, bytes));
+  }
+
+  /** Bytes that read(2) gives, or an errno. */
+  readResult(fd: number): number {
+    const read = this.read(fd);
+    return typeof read === 'number' ? read : read.length;
+  }
+
   truncate(fd: number, bytes: number): number {
     return this.call((thread) => this.sys.ftruncate(thread, fd, bytes));
   }
