@@ -6,21 +6,35 @@
  */
 import { GENERATIONS_MAX } from '../base/limits.ts';
 import { revisionByName } from '../kernel/revisions.ts';
-import { NUMBERS_MAX, PATTERNS_MAX } from '../user/names.ts';
+import { FILL_BYTES } from '../user/contents.ts';
+import { type Names, NUMBERS_MAX, PATTERNS_MAX } from '../user/names.ts';
 import type { Program, TaskProgram, Verb } from '../user/program.ts';
 
-/** What an action has beside its verb. */
-const OPERANDS: Readonly<Record<Verb, 'names' | 'phase' | 'none'>> = {
-  open: 'none',
-  'close-device': 'none',
-  create: 'names',
-  retrieve: 'names',
-  finish: 'names',
-  close: 'names',
-  load: 'none',
-  reboot: 'none',
-  exit: 'none',
-  'kho-test': 'phase',
+type Operand = 'names' | 'session' | 'phase' | 'number';
+
+/** What an action has beside its verb: the fields with their kinds. */
+const OPERANDS: Readonly<Record<Verb, Readonly<Record<string, Operand>>>> = {
+  open: {},
+  'close-device': {},
+  create: { names: 'names' },
+  retrieve: { names: 'names' },
+  finish: { names: 'names' },
+  close: { names: 'names' },
+  load: {},
+  reboot: {},
+  exit: {},
+  memfd: { names: 'names', bytes: 'number' },
+  write: { names: 'names', at: 'number', bytes: 'number', seed: 'number' },
+  fill: { names: 'names', every: 'number', seed: 'number' },
+  truncate: { names: 'names', bytes: 'number' },
+  seek: { names: 'names', at: 'number' },
+  seal: { names: 'names', seals: 'number' },
+  read: { names: 'names' },
+  preserve: { names: 'names', session: 'session', token: 'number' },
+  'retrieve-fd': { names: 'names', session: 'session', token: 'number' },
+  'close-file': { names: 'names' },
+  reclaim: {},
+  'kho-test': { phase: 'phase' },
 };
 
 type Json = Readonly<Record<string, unknown>>;
@@ -98,11 +112,26 @@ function actionError(value: unknown, at: string): string | undefined {
   if (!isObject(value) || typeof verb !== 'string' || !Object.hasOwn(OPERANDS, verb)) {
     return `${at}.do is no known verb`;
   }
-  const operand = OPERANDS[verb as Verb];
-  if (operand === 'phase' && value.phase !== 'save' && value.phase !== 'restore') {
-    return `${at}.phase is neither save nor restore`;
+  for (const [field, kind] of Object.entries(OPERANDS[verb as Verb])) {
+    const error = operandError(value[field], kind, `${at}.${field}`);
+    if (error !== undefined) return error;
   }
-  return operand === 'names' ? namesError(value.names, `${at}.names`) : undefined;
+  return verb === 'fill' && Number(value.every) < FILL_BYTES
+    ? `${at}.every is below ${FILL_BYTES}`
+    : undefined;
+}
+
+function operandError(value: unknown, kind: Operand, at: string): string | undefined {
+  switch (kind) {
+    case 'phase':
+      return value !== 'save' && value !== 'restore' ? `${at} is neither save nor restore` : undefined;
+    case 'number':
+      return isWhole(value, Number.MAX_SAFE_INTEGER) ? undefined : `${at} is no whole number`;
+    case 'session':
+      return namesError(value, at) ?? ((value as Names).count === 1 ? undefined : `${at} is not one session`);
+    case 'names':
+      return namesError(value, at);
+  }
 }
 
 function namesError(value: unknown, at: string): string | undefined {
@@ -121,7 +150,10 @@ function namesError(value: unknown, at: string): string | undefined {
 function patternsOf({ generations }: Program): Set<string> {
   const patterns = new Set<string>();
   for (const task of generations.flatMap(({ stages }) => stages.flat())) {
-    for (const action of task.actions) if ('names' in action) patterns.add(action.names.pattern);
+    for (const action of task.actions) {
+      if ('names' in action) patterns.add(action.names.pattern);
+      if ('session' in action) patterns.add(action.session.pattern);
+    }
   }
   return patterns;
 }
