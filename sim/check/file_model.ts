@@ -84,6 +84,7 @@ export class FileModel implements Stateful {
     if (action.do === 'write' && result > 0) file.write(action.at, result, action.seed);
     else if (action.do === 'fill') file.fill(action.every, action.seed);
     else if (action.do === 'truncate') file.truncate(action.bytes);
+    else if (action.do === 'allocate') file.size = Math.max(file.size, action.bytes);
     else if (action.do === 'seek') file.pos = action.at;
     else if (action.do === 'seal') file.seals = withImplied(file.seals | action.seals);
     else if (action.do === 'close-file') this.#filesOf(process.name).delete(name);

@@ -27,6 +27,7 @@ const OPERANDS: Readonly<Record<Verb, Readonly<Record<string, Operand>>>> = {
   write: { names: 'names', at: 'number', bytes: 'number', seed: 'number' },
   fill: { names: 'names', every: 'number', seed: 'number' },
   truncate: { names: 'names', bytes: 'number' },
+  allocate: { names: 'names', bytes: 'number' },
   seek: { names: 'names', at: 'number' },
   seal: { names: 'names', seals: 'number' },
   read: { names: 'names' },

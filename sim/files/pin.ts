@@ -33,7 +33,10 @@ export function pinFolios(kernel: Kernel, shmem: Shmem, inode: InodeHandle, foli
   const refused = bytes > INT_MAX || bytes > kernel.buddy.nrFree * PAGE_SIZE;
   if (refused || kernel.machine.decisions.fails(POINTERS)) return -ERRNO.ENOMEM;
   for (let index = 0; index < pages; ) {
+    const isHole = shmem.cache.find(inode, index) === -1;
     const found = shmem.getFolio(inode, index);
+    // What fills a hole is zeroed at once; what fallocate left is taken as it is.
+    if (isHole && found >= 0) shmem.makeUptodate(found as Pfn);
     const folio = found < 0 ? found : moveOut(kernel, shmem, inode, found as Pfn);
     if (folio < 0) {
       unpinFolios(shmem, folios);

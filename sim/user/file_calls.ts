@@ -60,6 +60,8 @@ export class FileCalls {
         return this.#fill(thread, fd, action.every, action.seed);
       case 'truncate':
         return calls.ftruncate(thread, fd, action.bytes);
+      case 'allocate':
+        return calls.fallocate(thread, fd, 0, 0, action.bytes);
       case 'seek':
         return calls.lseek(thread, fd, action.at, SEEK_SET);
       case 'seal':

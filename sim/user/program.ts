@@ -31,6 +31,8 @@ export type Action =
   | { readonly do: 'fill'; readonly names: Names; readonly every: number; readonly seed: number }
   /** ftruncate */
   | { readonly do: 'truncate'; readonly names: Names; readonly bytes: number }
+  /** fallocate of the first bytes */
+  | { readonly do: 'allocate'; readonly names: Names; readonly bytes: number }
   /** lseek to `at` */
   | { readonly do: 'seek'; readonly names: Names; readonly at: number }
   /** fcntl(F_ADD_SEALS) */
@@ -65,6 +67,7 @@ export type FileVerb =
   | 'write'
   | 'fill'
   | 'truncate'
+  | 'allocate'
   | 'seek'
   | 'seal'
   | 'read'
@@ -77,6 +80,7 @@ const FILE_VERBS: ReadonlySet<Verb> = new Set<FileVerb>([
   'write',
   'fill',
   'truncate',
+  'allocate',
   'seek',
   'seal',
   'read',
