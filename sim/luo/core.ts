@@ -22,6 +22,7 @@ import type { Task } from '../sched/task.ts';
 import { LUO_FDT_BYTES, LUO_SER, LUO_SUBTREE } from './abi.ts';
 import type { LuoFiles } from './file.ts';
 import { setupOutgoingFlb } from './flb.ts';
+import { LiveUpdateTest } from './liveupdate_test.ts';
 import { readFdtNodes, readFdtRoot, writeFdtRoot } from './root_fdt.ts';
 import { LUO_COMPATIBLE_BYTES, readSerRoot, textBytes } from './root_ser.ts';
 import { LuoSessions } from './session.ts';
@@ -56,6 +57,10 @@ export class Luo implements Stateful {
     this.#kho = kho;
     this.enabled = kernel.options.liveupdate;
     this.sessions = new LuoSessions(kernel, kho, vfs, () => this.enabled);
+    if (kernel.options.liveupdateTest === true) {
+      const test = new LiveUpdateTest(kernel, this.files.flbs);
+      this.files.handlers.onRegister = (task, handler) => test.registerFlbs(task, handler);
+    }
     kernel.machine.journal.enlist(this);
   }
 

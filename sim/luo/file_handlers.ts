@@ -36,6 +36,8 @@ export class FileHandlers implements Stateful {
   /** Numbers of those registered now, in order. */
   #registered: number[] = [];
   readonly #names: Int32Array[] = [];
+  /** The test module's hook, where it is built: runs without the lock. */
+  onRegister: ((task: Task, handler: FileHandler) => Op<void>) | undefined;
   /** What else goes with a handler: its FLBs. Runs under the registration lock. */
   onUnregister: ((handler: FileHandler) => void) | undefined;
 
@@ -65,6 +67,7 @@ export class FileHandlers implements Stateful {
       this.#registered.push(number);
     }
     this.resume(task);
+    if (err === 0 && this.onRegister !== undefined) yield* this.onRegister(task, handler);
     return err;
   }
 

@@ -17,7 +17,7 @@ const PAGE = definePoint('luo_flb_setup_outgoing', 'page', 'fault');
 /** struct liveupdate_flb_op_args. */
 export interface FlbOpArgs {
   /** u64 that crosses. */
-  data: number;
+  data: bigint;
   /** The object in this kernel; undefined is NULL. */
   obj: unknown;
 }

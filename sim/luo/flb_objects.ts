@@ -29,51 +29,12 @@ import {
   MODULE_PER_FILE,
 } from '../kernel/patches.ts';
 import type { Stateful } from '../machine/journal.ts';
-import { Mutex } from '../sched/mutex.ts';
 import type { Task } from '../sched/task.ts';
 import { LUO_FLB_HEADER_SER, LUO_FLB_MAX, LUO_FLB_SER } from './abi.ts';
 import type { FileHandler } from './file_handler.ts';
 import type { FileHandlers } from './file_handlers.ts';
 import type { Flb, FlbOpArgs } from './flb.ts';
-
-/** One side of an FLB. */
-interface Side extends FlbOpArgs {
-  count: number;
-}
-
-/** struct luo_flb_private: what LUO knows of an FLB. */
-class FlbState implements Stateful {
-  readonly flb: Flb;
-  readonly outgoingLock: Mutex;
-  readonly incomingLock: Mutex;
-  outgoing: Side = { count: 0, data: 0, obj: undefined };
-  incoming: Side = { count: 0, data: 0, obj: undefined };
-  finished = false;
-  /** 0 untried, 1 retrieved, a negative errno where that is remembered. */
-  status = 0;
-  /** Handlers it is linked to. */
-  users = 0;
-
-  constructor({ sched, machine }: Kernel, flb: Flb) {
-    this.flb = flb;
-    this.outgoingLock = new Mutex(sched, `flb[${flb.compatible}].outgoing.lock`);
-    this.incomingLock = new Mutex(sched, `flb[${flb.compatible}].incoming.lock`);
-    machine.journal.enlist(this);
-  }
-
-  capture(): unknown {
-    return [{ ...this.outgoing }, { ...this.incoming }, this.finished, this.status, this.users];
-  }
-
-  reinstate(state: unknown): void {
-    const [outgoing, incoming, finished, status, users] = state as [Side, Side, boolean, number, number];
-    this.outgoing = { ...outgoing };
-    this.incoming = { ...incoming };
-    this.finished = finished;
-    this.status = status;
-    this.users = users;
-  }
-}
+import { type FlbSide, FlbState, loadU64, paddedName, storeU64 } from './flb_state.ts';
 
 /** Where a refcount_t stays once it was used wrongly. */
 const SATURATED = -0x40000000;
@@ -98,7 +59,7 @@ export class LuoFlbs implements Stateful {
   }
 
   /** Registered FLBs that are in use, in order, with the number of files that need each; for oracles. */
-  get inUse(): { readonly flb: Flb; readonly count: number; readonly data: number }[] {
+  get inUse(): { readonly flb: Flb; readonly count: number; readonly data: bigint }[] {
     const active = this.#registered.filter(({ outgoing }) => outgoing.count > 0);
     return active.map(({ flb, outgoing }) => ({ flb, count: outgoing.count, data: outgoing.data }));
   }
@@ -230,7 +191,7 @@ export class LuoFlbs implements Stateful {
       if (outgoing.count <= 0) continue;
       const entry = page + LUO_FLB_HEADER_SER.size + i++ * LUO_FLB_SER.size;
       ram.storeBytes(entry + LUO_FLB_SER.at.name, paddedName(flb.compatible));
-      ram.store64(entry + LUO_FLB_SER.at.data, outgoing.data);
+      storeU64(ram, entry + LUO_FLB_SER.at.data, outgoing.data);
       ram.store64(entry + LUO_FLB_SER.at.count, outgoing.count);
     }
     ram.store64(page + LUO_FLB_HEADER_SER.at.count, i);
@@ -293,7 +254,7 @@ export class LuoFlbs implements Stateful {
     }
     const pins = this.#kernel.has(MODULE_PER_FILE);
     if (pins && !moduleTryGet(flb.module)) return -ERRNO.ENODEV;
-    const args: FlbOpArgs = { data: 0, obj: undefined };
+    const args: FlbOpArgs = { data: 0n, obj: undefined };
     const err = flb.preserve(args);
     if (err !== 0) {
       if (pins) modulePut(flb.module);
@@ -309,7 +270,7 @@ export class LuoFlbs implements Stateful {
   #unpreserveOne({ outgoing, flb }: FlbState): void {
     if (!this.#decrement(outgoing)) return;
     flb.unpreserve({ data: outgoing.data, obj: outgoing.obj });
-    outgoing.data = 0;
+    outgoing.data = 0n;
     outgoing.obj = undefined;
     if (this.#kernel.has(MODULE_PER_FILE)) modulePut(flb.module);
   }
@@ -323,7 +284,7 @@ export class LuoFlbs implements Stateful {
     const entry = this.#entryOf(flb.compatible);
     if (entry === 0) return -ERRNO.ENOENT;
     const { ram } = this.#kernel.machine;
-    incoming.data = ram.load64(entry + LUO_FLB_SER.at.data);
+    incoming.data = loadU64(ram, entry + LUO_FLB_SER.at.data);
     incoming.count = ram.load64(entry + LUO_FLB_SER.at.count);
     const pins = this.#kernel.has(MODULE_PER_FILE);
     if (pins && !moduleTryGet(flb.module)) return -ERRNO.ENODEV;
@@ -351,7 +312,7 @@ export class LuoFlbs implements Stateful {
       }
     }
     flb.finish({ data: incoming.data, obj: incoming.obj });
-    incoming.data = 0;
+    incoming.data = 0n;
     incoming.obj = undefined;
     state.finished = true;
     if (this.#kernel.has(MODULE_PER_FILE)) modulePut(flb.module);
@@ -370,21 +331,21 @@ export class LuoFlbs implements Stateful {
     return 0;
   }
 
-  #increment(side: Side): void {
+  #increment(side: FlbSide): void {
     if (!this.#kernel.has(FLB_INCOMING_REF)) side.count++;
     else if (side.count > 0) side.count++;
     else this.#saturate(side, 'addition on 0; use-after-free');
   }
 
   /** Whether that was the last. */
-  #decrement(side: Side): boolean {
+  #decrement(side: FlbSide): boolean {
     if (!this.#kernel.has(FLB_INCOMING_REF)) return --side.count === 0;
     if (side.count > 0) return --side.count === 0;
     this.#saturate(side, 'underflow; use-after-free');
     return false;
   }
 
-  #saturate(side: Side, what: string): void {
+  #saturate(side: FlbSide, what: string): void {
     if (side.count !== SATURATED) this.#kernel.warn(`refcount_t: ${what}`);
     side.count = SATURATED;
   }
@@ -393,7 +354,8 @@ export class LuoFlbs implements Stateful {
   #stateOf(flb: Flb): FlbState {
     let state = this.#states.get(flb);
     if (state === undefined) {
-      state = new FlbState(this.#kernel, flb);
+      const same = [...this.#states.keys()].filter(({ compatible }) => compatible === flb.compatible);
+      state = new FlbState(this.#kernel, flb, same.length);
       this.#states.set(flb, state);
     }
     return state;
@@ -402,11 +364,4 @@ export class LuoFlbs implements Stateful {
   #print(line: string): void {
     this.#kernel.printk(`luo_flb: ${line}`);
   }
-}
-
-/** name[48] as bytes: NUL padded. */
-function paddedName(text: string): Uint8Array {
-  const bytes = new Uint8Array(LUO_FLB_SER.at.data);
-  for (let i = 0; i < Math.min(text.length, bytes.length - 1); i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
 }
