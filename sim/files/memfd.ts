@@ -301,7 +301,7 @@ export class MemfdHandler implements FileHandler {
       } else {
         this.#shmem.insert(inode, index, folio, flags);
         this.#kernel.charge(STEP.folioAdded, 1);
-        if (i % BATCH === BATCH - 1) this.#kernel.charge(STEP.folioBatch, 3);
+        if (i % BATCH === BATCH - 1) this.#kernel.charge(STEP.folioBatch, 4);
       }
     }
     for (; i < nr; i++) this.#giveUp(this.#readEntry(area, i).pfn);

@@ -16,6 +16,7 @@ import { definePoint, type Op } from '../base/point.ts';
 import { bytesOf, type Order, type Pfn, pagesOf, physOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { FileHandle, Vfs } from '../kernel/vfs.ts';
+import { STEP } from '../machine/cpu.ts';
 import { MOVABLE } from '../machine/pageblock.ts';
 import type { Task } from '../sched/task.ts';
 import { DIRTY, PageCache, PINNED, UPTODATE } from './page_cache.ts';
@@ -304,6 +305,7 @@ export class Shmem {
   /** @kernel shmem_evict_inode */
   #freeUnused(inode: InodeHandle): void {
     if (this.inodes.files(inode) > 0 || this.inodes.links(inode) > 0) return;
+    this.#kernel.charge(STEP.inodeFreed, 1);
     for (const folio of this.cache.of(inode)) this.drop(inode, folio);
     this.inodes.free(inode);
   }

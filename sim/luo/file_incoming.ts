@@ -154,13 +154,12 @@ function deserializeOne(files: LuoFiles, set: SessionHandle, slot: number): numb
   const { kernel, table, sets, handlers } = files;
   const entry = new Int32Array(ENTRY_WORDS);
   kernel.machine.ram.loadWords(slot, entry, 0, ENTRY_WORDS);
-  kernel.charge(STEP.entryCopied, 1);
+  kernel.charge(STEP.fileDeserialized, 1);
   const handler = handlers.findByWords(entry);
   if (handler === -1) {
     kernel.printk(`luo_file: No registered handler for compatible '${handlers.textOf(entry)}'`);
     return -ERRNO.ENOENT;
   }
-  kernel.charge(STEP.slabAlloc, 1);
   const file = table.alloc(entry[TOKEN_AT] as number, entry[TOKEN_AT + 1] as number, handler, 0);
   if (file === NO_FILE) {
     handlers.unpin(handler);

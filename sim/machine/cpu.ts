@@ -22,6 +22,8 @@ export const STEP_KINDS = [
   'memfdPreserve',
   'memfdRetrieve',
   'memfdFinish',
+  'fileDeserialized',
+  'inodeFreed',
   'folioPinned',
   'folioAdded',
   'folioBatch',
