@@ -5,7 +5,7 @@
  *   mm_core_init      struct pages and hash tables (early allocations); kho_memory_init; memblock_free_all
  *   early_initcall    liveupdate_early_init: the incoming tree, a panic if it is broken
  *   fs_initcall       kho_init: outgoing tracker and root FDT
- *   late_initcall     luo_late_startup, then the device
+ *   late_initcall     luo_late_startup, then the device, then file handlers
  *
  * A bad address or an endless walk this early is the end of a real kernel: a panic here.
  */
@@ -13,6 +13,7 @@ import { assert } from '../base/assert.ts';
 import { NR_FILE, PAGE_SIZE } from '../base/limits.ts';
 import { kernelFunction } from '../base/point.ts';
 import type { Pfn, Phys } from '../base/units.ts';
+import { Files } from '../files/files.ts';
 import { type BootOptions, Kernel, Panic } from '../kernel/kernel.ts';
 import { Memblock } from '../kernel/memblock.ts';
 import type { Revision } from '../kernel/revisions.ts';
@@ -44,6 +45,7 @@ export interface System {
   readonly kho: Kho;
   readonly vfs: Vfs;
   readonly luo: Luo;
+  readonly files: Files;
   readonly kexec: Kexec;
 }
 
@@ -82,14 +84,16 @@ export function boot(machine: Machine, request: BootRequest): System {
   endsInPanic(kernel, early);
   const vfs = new Vfs(kernel, fileMax(kernel));
   const luo = new Luo(kernel, kho, vfs);
+  const files = new Files(kernel, kho, vfs, luo);
   const kexec = new Kexec(kernel, kho, luo);
-  const system = Object.assign(booting, { vfs, luo, kexec });
+  const system = Object.assign(booting, { vfs, luo, files, kexec });
   if (kernel.state !== 'panicked') {
     endsInPanic(kernel, () => {
       luo.earlyInit();
       const { sched } = kernel;
       sched.complete(kho.init(sched.boot));
       sched.complete(luo.lateStartup(sched.boot));
+      sched.complete(files.init(sched.boot));
       kernel.state = 'running';
     });
   }

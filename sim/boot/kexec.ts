@@ -52,12 +52,27 @@ export class Kexec implements Stateful {
   }
 
   /**
-   * Returns only on failure.
+   * Returns only on failure. (kernel_kexec within reboot(2), in one: the chain of generators below would grow too
+   * long.)
    * @kernel kernel_kexec @simplified nothing is shut down between hook and jump; no image preserves its context
    */
   *reboot(task: Task): Op<number> {
+    const { sched, trace } = this.#kernel;
     if (!this.#transition.tryLock(task)) yield* this.#transition.wait(task);
-    const err = yield* this.#kexec(task);
+    let err = this.#locked ? -ERRNO.EBUSY : this.#segments === undefined ? -ERRNO.EINVAL : 0;
+    if (err === 0) {
+      this.#locked = true;
+      err = yield* this.#luo.reboot(task);
+      trace.event(KERNEL_KEXEC, err);
+      if (err === 0) {
+        if (sched.contended) yield HOOK_DONE;
+        this.#kernel.printk('kexec_core: Starting new kernel');
+        this.#kernel.state = 'rebooting';
+        sched.stop();
+        yield NEVER;
+      }
+      this.#locked = false;
+    }
     this.#transition.unlock(task);
     return err;
   }
@@ -85,24 +100,6 @@ export class Kexec implements Stateful {
 
   reinstate(state: unknown): void {
     [this.#locked, this.#segments] = state as [boolean, Segments | undefined];
-  }
-
-  *#kexec(task: Task): Op<number> {
-    if (this.#locked) return -ERRNO.EBUSY;
-    if (this.#segments === undefined) return -ERRNO.EINVAL;
-    this.#locked = true;
-    const err = yield* this.#luo.reboot(task);
-    this.#kernel.trace.event(KERNEL_KEXEC, err);
-    if (err !== 0) {
-      this.#locked = false;
-      return err;
-    }
-    if (this.#kernel.sched.contended) yield HOOK_DONE;
-    this.#kernel.printk('kexec_core: Starting new kernel');
-    this.#kernel.state = 'rebooting';
-    this.#kernel.sched.stop();
-    yield NEVER;
-    return 0;
   }
 }
 

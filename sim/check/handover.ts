@@ -8,18 +8,19 @@
  * What was preserved at the jump is remembered as a Crossing: plain data, the same size for one block and a million.
  */
 import { PAGE_SIZE } from '../base/limits.ts';
-import { hex, isPageAligned, type Order, type Phys, pfnOf } from '../base/units.ts';
+import { hex, type Phys, pfnOf } from '../base/units.ts';
 import type { System } from '../boot/boot.ts';
 import { KEXEC_METADATA_NODE, KHO_SCRATCH } from '../kho/abi.ts';
 import { readKexecMetadata } from '../kho/metadata.ts';
 import type { Subtree } from '../kho/root_fdt.ts';
 import { walkIncoming } from '../kho/trackers.ts';
-import { LUO_FILE_SET_SER, LUO_FLB_HEADER_SER, LUO_FLB_PAGES, LUO_SESSION_SER } from '../luo/abi.ts';
+import { LUO_FLB_HEADER_SER, LUO_FLB_PAGES, LUO_SESSION_SER } from '../luo/abi.ts';
 import { NAME_WORDS, nameText } from '../luo/name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from '../luo/session_table.ts';
 import type { Ram } from '../machine/ram.ts';
 import { type Census, Tally } from './census.ts';
 import { isPublished, type PublishedRoot, readChain, readPublishedLuo, readPublishedRoot } from './chain.ts';
+import { checkAddress, checkFiles, type Report } from './file_handover.ts';
 import { following } from './frames.ts';
 import { TAKEN_EARLY } from './owners.ts';
 import { type StoreShape, shapeOf } from './store_shape.ts';
@@ -73,8 +74,6 @@ export function checkStamps(
   if (!stamped.same(left)) violations.add('stamp', `${stamped} are stamped, ${left} were preserved`);
 }
 
-type Report = (text: string) => void;
-
 function readCrossing(system: System, mapPhys: Phys): Crossing {
   const { frames, machine } = system.kernel;
   const all = new Tally();
@@ -90,20 +89,6 @@ function readCrossing(system: System, mapPhys: Phys): Crossing {
     return 0;
   });
   return { all, owners, published: isPublished(system) };
-}
-
-/** An address that the next kernel will follow must be that of a preserved block of just this order. */
-function checkAddress(
-  { kho }: System,
-  what: string,
-  address: number,
-  order: number,
-  report: Report,
-): boolean {
-  const good =
-    isPageAligned(address) && kho.out.tracker?.has(pfnOf(address as Phys), order as Order) === true;
-  if (!good) report(`${what} is 0x${address.toString(16)}: no preserved block of order ${order}`);
-  return good;
 }
 
 function checkRoot(system: System, { mapPhys, subtrees }: PublishedRoot, report: Report): void {
@@ -160,7 +145,10 @@ function checkLuo(system: System, root: PublishedRoot, report: Report): void {
   if (checkAddress(system, 'luo-flb-header', luo.flbHeader, 0, report)) {
     const pages = ram.load64(luo.flbHeader + LUO_FLB_HEADER_SER.at.pgcnt);
     const count = ram.load64(luo.flbHeader + LUO_FLB_HEADER_SER.at.count);
-    if (pages !== LUO_FLB_PAGES || count !== 0) report(`the FLB page says ${pages} pages, ${count} in use`);
+    const inUse = system.luo.files.flbs.inUse.length;
+    if (pages !== LUO_FLB_PAGES || count !== inUse) {
+      report(`the FLB page says ${pages} pages, ${count} in use, ${inUse} are`);
+    }
   }
   const shape = shapeOf(system.kernel.revision.parts.sessionStore);
   const chain = readChain(ram, luo.sessionHeader, shape);
@@ -176,14 +164,10 @@ function checkLuo(system: System, root: PublishedRoot, report: Report): void {
 
 const SLOT = LUO_SESSION_SER;
 
-/** Slot i is session i: its name, and no files, which nothing can hold yet. */
-function checkSlots(
-  { kernel, luo }: System,
-  chain: readonly Phys[],
-  shape: StoreShape,
-  report: Report,
-): void {
+/** Slot i is session i: its name, and its files. */
+function checkSlots(system: System, chain: readonly Phys[], shape: StoreShape, report: Report): void {
   const { perBlock, headerBytes } = shape;
+  const { kernel, luo } = system;
   const { ram } = kernel.machine;
   const { table, outgoing } = luo.sessions;
   let session = outgoing.head;
@@ -206,6 +190,7 @@ function checkSlots(
         report(`slot ${sum} of ${outgoing.count}: ${wrong}`);
         return;
       }
+      if (!checkFiles(system, session, slot + SLOT.at.file_set_ser, report)) return;
       session = table.next(session);
       sum++;
     }
@@ -225,10 +210,6 @@ function slotFault(ram: Ram, slot: number, table: SessionTable, session: Session
       return `"${storedName(ram, slot)}" is there, the list has "${nameText(own, from)}"`;
     }
     if (word >>> 24 === 0) break;
-  }
-  const files = slot + SLOT.at.file_set_ser;
-  for (let at = files; at < files + LUO_FILE_SET_SER.size; at += 4) {
-    if (ram.load32(at) !== 0) return `"${nameText(own, from)}" has files there, and holds none`;
   }
   return undefined;
 }

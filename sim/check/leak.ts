@@ -1,7 +1,8 @@
 /*
  * Leaks: what is gone must have left nothing behind.
  *
- *   at quiescence    luo_session objects == sessions on the lists, filp objects == open descriptors, a dentry each;
+ *   at quiescence    luo_session objects == sessions on the lists, filp objects == files that are open or in a
+ *                    session, a dentry each;
  *                    the incoming list is what the previous kernel still owes; what is passing is not there
  *   at the end       when everything is finished and closed, what is left is what the real system keeps (owners.ts):
  *                    of this kernel the roots, the store's blocks and the tracker, of the one before one page per root
@@ -14,6 +15,8 @@
  */
 import type { System } from '../boot/boot.ts';
 import { KHO_RADIX_DESTROY } from '../kernel/patches.ts';
+import type { LuoFiles } from '../luo/file.ts';
+import { type LuoFile, NO_FILE } from '../luo/file_table.ts';
 import type { Process } from '../user/process.ts';
 import { type Census, freePages, Tally } from './census.ts';
 import { isPublished, readPublishedRoot } from './chain.ts';
@@ -35,11 +38,8 @@ export function checkObjects(
   const listed = outgoing.count + incoming.count;
   if (table.slab.live !== listed)
     report(`${table.slab.live} luo_session objects live, ${listed} sessions are listed`);
-  let open = 0;
-  for (const process of processes) {
-    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1)) open++;
-  }
-  if (vfs.open !== open) report(`${vfs.open} filp objects live, processes have ${open} descriptors open`);
+  const held = heldFiles(luo.files, processes);
+  if (vfs.open !== held.size) report(`${vfs.open} filp objects live, ${held.size} are open or in a session`);
   const dentries = kernel.slabs.find(({ name }) => name === 'dentry')?.live ?? 0;
   if (dentries !== vfs.open) report(`${dentries} dentry objects live for ${vfs.open} files`);
   // A name whose fate the jump left open may be there or not; sessions that were lost openly are nobody's.
@@ -50,6 +50,19 @@ export function checkObjects(
       `${incoming.count} sessions are on the incoming list, ${model.expected} were not finished and closed`,
     );
   }
+}
+
+/** Files that a descriptor leads to, or that LUO keeps for a session: several may lead to one. */
+function heldFiles({ table }: LuoFiles, processes: Iterable<Process>): ReadonlySet<number> {
+  const held = new Set<number>();
+  for (const process of processes) {
+    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1)) held.add(process.file(fd));
+  }
+  for (let index = 0; index < table.slab.indexEnd; index++) {
+    const file = table.slab.handleAt(index) as LuoFile;
+    if (file !== NO_FILE && table.file(file) !== 0) held.add(table.file(file));
+  }
+  return held;
 }
 
 /** What is given back at once is not there when nobody stands in a call. */
@@ -131,8 +144,10 @@ function checkStillReserved(
 ): void {
   const kept = tallyOf(owners, ({ outlivesPages }) => outlivesPages > 0);
   // The device was never opened, deserializing failed, or there is no way to them: the setup of LUO failed halfway.
-  if (luo.sessions.incomingHead !== 0 || !published)
+  if (luo.sessions.incomingHead !== 0 || !published) {
     kept.addAll(owners.get('luo session block') ?? new Tally());
+    kept.addAll(tallyOf(owners, (rule) => rule.kept === 'files'));
+  }
   const unclaimed = tallyOf(owners, (rule) => rule.kept === 'published');
   unclaimed.addAll(kept);
   if (stamped.same(kept) || stamped.same(unclaimed)) return;

@@ -94,6 +94,8 @@ export class SessionModel implements Stateful {
   readonly #inFlight: number[] = [];
   /** Names whose fate the jump left open. */
   #uncertain: ReadonlySet<number> = new Set();
+  /** Told of sessions that are finished or closed, of one kernel or the other. */
+  onGone: ((side: 'incoming' | 'outgoing', name: number) => void) | undefined;
   /** Why the sessions of the previous kernel are lost, openly; undefined while they are not. */
   lost: string | undefined;
 
@@ -129,6 +131,8 @@ export class SessionModel implements Stateful {
     if (verb === 'create') this.#created(name, this.#processId(process.name), task.id, result);
     else if (verb === 'retrieve') this.#retrieved(name, this.#processId(process.name), task.id, result);
     else if (verb === 'close' && result >= 0) this.#closed(name, this.#processId(process.name));
+    else if (verb === 'finish' && result >= 0)
+      this.onGone?.(this.#sideOf(name, this.#processId(process.name)), name);
   }
 
   /** Acknowledged and not closed, in order of acknowledgement. */
@@ -214,22 +218,30 @@ export class SessionModel implements Stateful {
       this.#incoming.setState(name, RETRIEVED, process);
   }
 
+  /** A process may have a session of that name from either kernel; it acts on the one it opened. */
+  #sideOf(name: number, process: number): 'incoming' | 'outgoing' {
+    const own = this.#incoming.state(name) === RETRIEVED && this.#incoming.process(name) === process;
+    return own ? 'incoming' : 'outgoing';
+  }
+
   #closed(name: number, process: number): void {
-    // A process may have a session of that name from either kernel; it closes the one it opened.
-    if (this.#incoming.state(name) === RETRIEVED && this.#incoming.process(name) === process) {
-      this.#incoming.setState(name, ABSENT, 0);
-    } else if (this.#outgoing.state(name) === LISTED) {
-      this.#outgoing.setState(name, ABSENT, 0);
-    }
+    const side = this.#sideOf(name, process);
+    if (side === 'incoming') this.#incoming.setState(name, ABSENT, 0);
+    else if (this.#outgoing.state(name) === LISTED) this.#outgoing.setState(name, ABSENT, 0);
+    this.onGone?.(side, name);
   }
 
   #exited(process: number): void {
     for (const name of this.outgoing()) {
-      if (this.#outgoing.process(name) === process) this.#outgoing.setState(name, ABSENT, 0);
+      if (this.#outgoing.process(name) !== process) continue;
+      this.#outgoing.setState(name, ABSENT, 0);
+      this.onGone?.('outgoing', name);
     }
     for (const name of this.incoming()) {
       const retrieved = this.#incoming.state(name) === RETRIEVED;
-      if (retrieved && this.#incoming.process(name) === process) this.#incoming.setState(name, ABSENT, 0);
+      if (!retrieved || this.#incoming.process(name) !== process) continue;
+      this.#incoming.setState(name, ABSENT, 0);
+      this.onGone?.('incoming', name);
     }
   }
 

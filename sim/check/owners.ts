@@ -25,7 +25,9 @@ export type Kept =
   /** Slab pages for the blocks of the store, and of a chain that nobody has deserialized yet. */
   | 'blocks'
   /** Whatever the last `kho-test save` of this kernel published, none if it published nothing. */
-  | 'published';
+  | 'published'
+  /** What files need while they are open or preserved. */
+  | 'files';
 
 /** What the next kernel takes over before anything can be checked: struct luo_ser, at early init. */
 export const TAKEN_EARLY = 'luo ser';
@@ -71,6 +73,12 @@ export const OWNER_RULES: readonly OwnerRule[] = [
   rule('luo fdt', true, 'one', 1, 'mapped for good by the next kernel (up to v7.1)', withFdt),
   rule('luo flb page', true, 'one', 1, 'never freed; mapped by the next kernel, not restored'),
   rule('luo session block', true, 'store', 0, 'kept for reuse; freed by deserialization'),
+  rule('luo file block', true, 'files', 0, 'gone with the files of its session; freed by finish'),
+  rule('memfd_luo_ser', true, 'files', 0, 'the record of a preserved memfd; freed by retrieve or finish'),
+  rule('memfd folios_ser', true, 'files', 0, 'the list of its folios; freed by retrieve or finish'),
+  rule('memfd vmalloc chunk', true, 'files', 0, 'lists the pages of that list; freed when it is restored'),
+  rule('memfd folio', true, 'files', 0, 'pinned until it is not preserved any more; retrieve takes it over'),
+  rule('shmem', false, 'files', 0, 'gone with its file'),
   rule('luo ser', true, 'one', 0, 'the next kernel frees it once it has read it (v7.3)', withSer),
   rule('kho radix node', false, 'tracker', 0, 'nodes are never freed by del, and not preserved themselves'),
   rule('kho bitmap', false, 'tracker', 0, 'bitmaps are never freed, and not preserved themselves (v6.19)'),

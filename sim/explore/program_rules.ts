@@ -5,7 +5,7 @@
  *   A process that exits does nothing more in its generation, in no task.
  *   Patterns with a number in them are few: names have 31-bit ids.
  */
-import { PATTERNS_MAX } from '../user/names.ts';
+import { type Names, PATTERNS_MAX } from '../user/names.ts';
 import type { Action } from '../user/program.ts';
 import { said } from './program_words.ts';
 
@@ -41,8 +41,13 @@ export class ProgramRules {
       if (this.#tasks.get(process) !== 1) return `process ${said(process)} exits beside another task of it`;
       this.#gone.add(process);
     }
-    if ('names' in action && action.names.pattern.includes('%d')) this.#patterns.add(action.names.pattern);
+    if ('names' in action) this.#name(action.names);
+    if ('session' in action) this.#name(action.session);
     const { size } = this.#patterns;
     return size > PATTERNS_MAX ? `${size} name patterns with a %d are more than ${PATTERNS_MAX}` : undefined;
+  }
+
+  #name({ pattern }: Names): void {
+    if (pattern.includes('%d')) this.#patterns.add(pattern);
   }
 }

@@ -11,6 +11,7 @@ import { Digest } from '../base/digest.ts';
 import { errnoName } from '../base/errno.ts';
 import { pagesOf } from '../base/units.ts';
 import { type Booting, boot, type System } from '../boot/boot.ts';
+import { FileModel } from '../check/file_model.ts';
 import { Laws } from '../check/laws.ts';
 import { SessionModel } from '../check/model.ts';
 import { checkIncoming } from '../check/preservation.ts';
@@ -25,7 +26,8 @@ import { KhoTest } from '../user/kho_test.ts';
 import { LiveUpdateDevice } from '../user/liveupdate.ts';
 import { NameBook } from '../user/names.ts';
 import { Process, type Thread } from '../user/process.ts';
-import type { Action, GenerationProgram, Program, TaskProgram, Verb } from '../user/program.ts';
+import type { Action, FileAction, GenerationProgram, Program, TaskProgram, Verb } from '../user/program.ts';
+import { Syscalls } from '../user/syscalls.ts';
 import { ActionLog, latest } from './action_log.ts';
 import {
   type GenerationReport,
@@ -83,6 +85,7 @@ class Run implements Observer {
   readonly #names = new NameBook();
   readonly #violations = new Violations();
   readonly #model: SessionModel;
+  readonly #files: FileModel;
   readonly #laws: Laws;
   readonly #openLosses: string[] = [];
   #system: System | undefined;
@@ -97,6 +100,14 @@ class Run implements Observer {
     this.#machine.decisions = request.decisions;
     const storage = { pool: request.machine.pool, journal: request.machine.journal };
     this.#model = new SessionModel(storage, this.#violations, (name) => this.#names.text(name));
+    this.#files = new FileModel(
+      this.#violations,
+      (name) => this.#names.text(name),
+      (action) => ('session' in action ? this.#names.base(action.session) : -1),
+      () => this.#system as System,
+    );
+    request.machine.journal.enlist(this.#files);
+    this.#model.onGone = (side, name) => this.#files.gone(side, name);
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#violations.onFound = (violation) => request.watcher?.broken(violation);
     this.#laws = new Laws({ model: this.#model, names: this.#names, violations: this.#violations });
@@ -149,7 +160,23 @@ class Run implements Observer {
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
     this.#model.answered(thread, verb, name, result);
     if (verb === 'open') this.#deviceOpened(result);
+    if (verb === 'exit') this.#files.exited(thread.process.name);
     this.#request.watcher?.answered(thread, verb, this.#nameText(name), result);
+  }
+
+  fileCalled(thread: Thread, action: FileAction, name: number, i: number): void {
+    this.#files.called(thread, action, name, i);
+  }
+
+  fileAnswered(
+    thread: Thread,
+    action: FileAction,
+    name: number,
+    i: number,
+    result: number,
+    fd: number,
+  ): void {
+    this.#files.answered(thread, action, name, i, result, fd);
   }
 
   acted(thread: Thread, action: Action, calls: number, result: number): void {
@@ -217,6 +244,7 @@ class Run implements Observer {
     return {
       system,
       device: new LiveUpdateDevice(system),
+      calls: new Syscalls(system),
       names: this.#names,
       khoTest: new KhoTest(system, this.#request.seed),
       observer: this,
@@ -227,8 +255,10 @@ class Run implements Observer {
     const { system } = world;
     let known = this.#processes.get(program.process);
     if (known === undefined) {
-      const sessions = new Column(system.kernel.storage, `${program.process} sessions`);
-      known = [new Process(system, program.process), { device: NO_DEVICE, sessions }];
+      const { storage } = system.kernel;
+      const sessions = new Column(storage, `${program.process} sessions`);
+      const files = new Column(storage, `${program.process} named files`);
+      known = [new Process(system, program.process), { device: NO_DEVICE, sessions, files }];
       this.#processes.set(program.process, known);
     }
     const [process, memory] = known;
@@ -252,6 +282,7 @@ class Run implements Observer {
   #loseOpenly(why: string): void {
     if (this.#model.expected > 0) this.#openLosses.push(why);
     this.#model.lostOpenly(why);
+    this.#files.lostOpenly();
   }
 
   #handover(system: System, program: GenerationProgram): HandoverReport {
@@ -282,6 +313,7 @@ class Run implements Observer {
     this.#request.watcher?.ended();
     const params = this.#machine.jump(kexec.plan());
     this.#model.jumped();
+    this.#files.jumped();
     kernel.leave();
     return this.#request.atJump?.({ generation: kernel.generation, params, digest }) ?? params;
   }

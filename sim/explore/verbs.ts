@@ -3,12 +3,23 @@
  * verb is a row here; an operand of a new kind says how it is read, written and checked.
  *
  *   create many-test-%d 0..1999      { do: 'create', names: { pattern: 'many-test-%d', first: 0, count: 2000 } }
+ *   preserve ram-%d 0..3 in vm token 7   { do: 'preserve', names: ..., session: plainName('vm'), token: 7 }
  *   kho-test save                    { do: 'kho-test', phase: 'save' }
  */
+import { FILL_BYTES } from '../user/contents.ts';
 import { type Names, NUMBERS_MAX } from '../user/names.ts';
 import type { Action, Verb } from '../user/program.ts';
 import { didYouMean } from './nearest.ts';
-import { said, type Words, Wrong, wholeOf, written } from './program_words.ts';
+import {
+  said,
+  takeSize,
+  takeWhole,
+  type Words,
+  Wrong,
+  wholeOf,
+  written,
+  writtenSize,
+} from './program_words.ts';
 
 /** What an action has under a name of its own. */
 interface Operand<T> {
@@ -58,6 +69,62 @@ function oneOf<T extends string>(...words: readonly T[]): Operand<T> {
   };
 }
 
+/** One name, of a session. */
+const SESSION: Operand<Names> = {
+  usage: 'SESSION, or SESSION-%d NUMBER',
+  read: (words) => {
+    const column = words.peek()?.column ?? 1;
+    const session = readNames(words);
+    if (session.count !== 1) throw new Wrong(column, `this is ${session.count} sessions: give one`);
+    return session;
+  },
+  write: NAMES.write,
+  error: (value, at) =>
+    namesError(value, at) ?? ((value as Names).count === 1 ? undefined : `${at} is not one session`),
+};
+
+/** A whole number of at least `min`, behind a word that says what it is. */
+function number(word: string, min = 0): Operand<number> {
+  return {
+    usage: `${word} N`,
+    read: (line) => {
+      line.expect(word);
+      return takeWhole(line, `the number behind ${word}`, min, Number.MAX_SAFE_INTEGER);
+    },
+    write: (value) => `${word} ${value}`,
+    error: (value, at) =>
+      Number.isSafeInteger(value) && (value as number) >= min
+        ? undefined
+        : `${at} is no whole number from ${min} on`,
+  };
+}
+
+/** Bytes, like 4K or 0. */
+const BYTES: Operand<number> = {
+  usage: 'bytes SIZE',
+  read: (words) => {
+    words.expect('bytes');
+    if (words.peek()?.text !== '0') return takeSize(words, 'a size');
+    words.expect('0');
+    return 0;
+  },
+  write: (value) => `bytes ${value === 0 ? '0' : writtenSize(value)}`,
+  error: number('bytes').error,
+};
+
+/** The same, behind a word. */
+const behind = <T>(word: string, operand: Operand<T>): Operand<T> => ({
+  usage: `${word} ${operand.usage}`,
+  read: (line) => {
+    line.expect(word);
+    return operand.read(line);
+  },
+  write: (value) => `${word} ${operand.write(value)}`,
+  error: operand.error,
+});
+
+const IN_SESSION = { names: NAMES, session: behind('in', SESSION), token: number('token') };
+
 const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   open: {},
   'close-device': {},
@@ -65,6 +132,18 @@ const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   retrieve: { names: NAMES },
   finish: { names: NAMES },
   close: { names: NAMES },
+  memfd: { names: NAMES, bytes: BYTES },
+  write: { names: NAMES, at: number('at'), bytes: BYTES, seed: number('seed') },
+  fill: { names: NAMES, every: number('every', FILL_BYTES), seed: number('seed') },
+  truncate: { names: NAMES, bytes: BYTES },
+  allocate: { names: NAMES, bytes: BYTES },
+  seek: { names: NAMES, at: number('at') },
+  seal: { names: NAMES, seals: number('seals') },
+  read: { names: NAMES },
+  preserve: IN_SESSION,
+  'retrieve-fd': IN_SESSION,
+  'close-file': { names: NAMES },
+  reclaim: {},
   load: {},
   reboot: {},
   exit: {},

@@ -186,7 +186,11 @@ const REST: readonly FunctionList[] = [
   list('include/linux/uaccess.h', '', 'copy_struct_from_user'),
   list('arch/x86/include/asm/uaccess.h', '', 'get_user'),
   list('fs/anon_inodes.c', '', 'anon_inode_getfile'),
-  list('fs/file.c', '', 'get_unused_fd_flags put_unused_fd fd_install fdget file_close_fd'),
+  list(
+    'fs/file.c',
+    '',
+    'get_unused_fd_flags put_unused_fd fd_install fget fdget fdget_raw file_close_fd ksys_dup',
+  ),
   list('fs/file_table.c', '', 'fput __fput file_free files_maxfiles_init'),
   list('include/linux/fs.h', '', 'get_file'),
   list('mm/mm_init.c', '', 'mm_core_init init_cma_reserved_pageblock'),
@@ -222,6 +226,19 @@ const REST: readonly FunctionList[] = [
   list('mm/slab_common.c', '', 'kmem_cache_create kmalloc_size_roundup'),
   list('mm/vmalloc.c', '', 'vzalloc vfree'),
   list('lib/string.c', '', 'strscpy'),
+  list('lib/xarray.c', '', 'xa_insert xa_erase'),
+  list('kernel/module/main.c', '', 'try_module_get module_put delete_module'),
+  list('mm/filemap.c', '', 'filemap_get_folio filemap_remove_folio'),
+  list(
+    'mm/shmem.c',
+    '',
+    `shmem_add_to_page_cache shmem_file_setup shmem_file_write_iter shmem_file_read_iter shmem_fault shmem_setattr
+     shmem_fallocate shmem_get_folio shmem_evict_inode`,
+  ),
+  list('include/linux/shmem_fs.h', '', 'shmem_freeze'),
+  list('mm/memfd.c', '', 'memfd_add_seals'),
+  list('mm/gup.c', '', 'check_and_migrate_movable_folios'),
+  list('mm/vmscan.c', '', 'shrink_folio_list'),
   list('arch/x86/lib/csum-partial_64.c', '', 'csum_partial'),
   list(
     'scripts/dtc/libfdt/fdt.c',
@@ -250,28 +267,11 @@ export const KERNEL_FUNCTIONS: readonly FunctionList[] = [...LIVE_UPDATE, ...RES
 /** What luosim does not have. */
 export const LEFT_OUT: readonly LeftOut[] = [
   leftOut(
-    'sessions hold no files yet',
-    `luo_get_id luo_token_is_used luo_preserve_file luo_file_unpreserve_files luo_file_freeze_one
-     luo_file_unfreeze_one __luo_file_unfreeze luo_file_freeze luo_file_unfreeze luo_retrieve_file
-     luo_file_can_finish_one luo_file_finish_one luo_file_finish luo_file_deserialize luo_file_deserialize_one
-     luo_file_set_init luo_file_set_destroy luo_alloc_files_mem luo_free_files_mem
-     liveupdate_register_file_handler liveupdate_unregister_file_handler
-     memfd_luo_preserve_folios memfd_luo_unpreserve_folios memfd_luo_preserve memfd_luo_freeze memfd_luo_unpreserve
-     memfd_luo_discard_folios memfd_luo_retrieve_folios memfd_luo_retrieve memfd_luo_finish memfd_luo_can_preserve
-     memfd_luo_get_id memfd_luo_init`,
-  ),
-  leftOut(
-    'no FLB has a user yet',
-    `luo_flb_get_private luo_flb_file_preserve_one luo_flb_file_unpreserve_one luo_flb_file_finish_one
-     luo_flb_retrieve_one luo_flb_file_preserve luo_flb_file_unpreserve luo_flb_file_finish luo_flb_unregister_one
-     luo_flb_unregister_all liveupdate_register_flb liveupdate_unregister_flb liveupdate_flb_get_incoming
-     liveupdate_flb_put_incoming liveupdate_flb_get_outgoing liveupdate_flb_put_outgoing
-     test_flb_preserve test_flb_unpreserve test_flb_retrieve test_flb_finish liveupdate_test_init
-     liveupdate_test_register`,
-  ),
-  leftOut(
-    'file handlers and FLBs register at boot, when there is no session to hold still',
-    'luo_session_quiesce luo_session_resume',
+    'there, in one with their callers: no code of their own here',
+    `luo_token_is_used luo_file_unfreeze_one luo_file_can_finish_one luo_file_finish_one luo_file_set_init
+     luo_file_set_destroy luo_alloc_files_mem luo_free_files_mem memfd_luo_unpreserve_folios
+     luo_flb_file_unpreserve_one luo_flb_file_finish_one luo_flb_unregister_one luo_flb_unregister_all
+     test_flb_preserve test_flb_unpreserve test_flb_retrieve test_flb_finish liveupdate_test_init`,
   ),
   leftOut(
     'there is no debugfs',

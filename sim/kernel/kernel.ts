@@ -39,6 +39,8 @@ export interface BootOptions {
   readonly liveupdate: boolean;
   /** CONFIG_KEXEC_HANDOVER_DEBUG: preserving memory in scratch is refused. */
   readonly khoDebug: boolean;
+  /** CONFIG_LIVEUPDATE_TEST: three FLBs are tied to every file handler. */
+  readonly liveupdateTest?: boolean;
 }
 
 /** The kernel died of a panic(). */

@@ -18,9 +18,13 @@ import {
   DESERIALIZE_FILE_ERRORS,
   DESERIALIZE_LATCH,
   DIRECTION_CHECK,
+  DOUBLE_PRESERVE,
   FILE_BLOCK_SET,
   FILE_BLOCKS,
   FINISH_RESERVED,
+  FLB_INCOMING_REF,
+  FLB_OUTGOING_REF,
+  FLB_RETRIEVE_STATUS,
   GET_NAME,
   KHO_BLOB_SIZE,
   KHO_EXTENDED_SCRATCH,
@@ -32,15 +36,21 @@ import {
   KHO_RESTORE_ANY_ORDER,
   KHO_SCRATCH_ALIGN,
   LUO_SER,
+  MEMFD_DIRTY,
+  MEMFD_SEALS,
+  MEMFD_UNWIND,
+  MODULE_PER_FILE,
   NAME_CHECK,
   PATCHES,
   type Patch,
   patchByName,
   RETRIEVE_FD_GUARD,
   RETRIEVE_LOCK,
+  RETRIEVE_STATUS,
   SERIALIZE_RWSEM,
   SESSION_BLOCK_SET,
   SESSION_BLOCKS,
+  UNFREEZE_KEEPS_DATA,
   withDependents,
   withRequired,
 } from './patches.ts';
@@ -48,6 +58,7 @@ import {
 /** Designs that are whole parts; one of each is chosen. */
 export interface Parts {
   readonly sessionStore: 'array-16' | 'block-chain-16' | 'block-set-1';
+  readonly fileStore: 'array-2' | 'block-chain-2' | 'block-set-1';
   readonly tracker: 'bitmaps' | 'radix';
   readonly rebootExclusion: 'list-rwsem' | 'global-rwsem';
   readonly luoRoot: 'fdt' | 'luo_ser';
@@ -102,7 +113,16 @@ export const INFERRED: readonly Inference[] = [
       'at late init, trailing blocks with count 0 tolerated, counts not checked when the chain is read, cycles found ' +
       'by the block limit, all as in v7.0 outside the blocks (no name check, no direction check)',
   },
-  { revisions: ['april-v1'], what: 'file blocks of 2 pages, 127 files each' },
+  {
+    revisions: ['april-v1'],
+    what:
+      'file blocks of 2 pages, 127 files each; a block is allocated before the file is looked up, kept for reuse until ' +
+      'the set has no files, and 10,000 blocks are the limit (-ENOSPC)',
+  },
+  {
+    revisions: ['v6.19'],
+    what: 'the size of a memfd is bounded by the memory that describes it alone; handlers are pinned while registered',
+  },
 ];
 
 /** The first row whose patch is applied decides. */
@@ -111,6 +131,10 @@ type Choice<T> = readonly (readonly [Patch, T])[];
 const SESSION_STORE: Choice<Parts['sessionStore']> = [
   [SESSION_BLOCK_SET, 'block-set-1'],
   [SESSION_BLOCKS, 'block-chain-16'],
+];
+const FILE_STORE: Choice<Parts['fileStore']> = [
+  [FILE_BLOCK_SET, 'block-set-1'],
+  [FILE_BLOCKS, 'block-chain-2'],
 ];
 const KHO_COMPATIBLE: Choice<string> = [
   // The block format has no string of its own: it is covered by that of KHO.
@@ -136,6 +160,7 @@ function designOf(patches: ReadonlySet<Patch>): Design {
   return {
     parts: {
       sessionStore: choose(SESSION_STORE, 'array-16'),
+      fileStore: choose(FILE_STORE, 'array-2'),
       tracker: patches.has(KHO_RADIX_TREE) ? 'radix' : 'bitmaps',
       rebootExclusion: patches.has(SERIALIZE_RWSEM) ? 'global-rwsem' : 'list-rwsem',
       luoRoot: patches.has(LUO_SER) ? 'luo_ser' : 'fdt',
@@ -168,6 +193,14 @@ const V7_0_PATCHES: readonly Patch[] = [
   KHO_RESTORE_ANY_ORDER,
   KHO_POPULATE_CLEANUP,
   DESERIALIZE_FILE_ERRORS,
+  DOUBLE_PRESERVE,
+  RETRIEVE_STATUS,
+  UNFREEZE_KEEPS_DATA,
+  MODULE_PER_FILE,
+  FLB_INCOMING_REF,
+  MEMFD_SEALS,
+  MEMFD_DIRTY,
+  MEMFD_UNWIND,
 ];
 /** The locking series of May 2026 and its neighbours, backported to 7.1.y. */
 export const LOCKING_SERIES: readonly Patch[] = [
@@ -183,6 +216,8 @@ const V7_3_PATCHES: readonly Patch[] = [
   KHO_SCRATCH_ALIGN,
   KHO_RADIX_DESTROY,
   KHO_EXTENDED_SCRATCH,
+  FLB_OUTGOING_REF,
+  FLB_RETRIEVE_STATUS,
   GET_NAME,
   FINISH_RESERVED,
   RETRIEVE_FD_GUARD,

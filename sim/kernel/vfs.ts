@@ -12,6 +12,7 @@ import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
 import { definePoint } from '../base/point.ts';
+import type { Phys } from '../base/units.ts';
 import type { Column } from '../machine/column.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import type { Task } from '../sched/task.ts';
@@ -24,6 +25,8 @@ export type FileHandle = number & { readonly [brand]: 'file' };
 /** What a kind of file does. One object per kind, found by number. */
 export interface FileOperations {
   readonly name: string;
+  /** What tells files of the kind from others in /proc/PID/fd: `anon_inode:[luo_session] NAME`. */
+  link?(privateData: number): string;
   /** Runs when the last reference goes; the VFS ignores its result. */
   release(task: Task, file: FileHandle, privateData: number): Op<number> | number;
 }
@@ -34,11 +37,22 @@ const ALLOC_FILE = definePoint('alloc_file', 'filp', 'fault');
 const FILP_BYTES = 192;
 const DENTRY_BYTES = 192;
 
-const WORDS = 2;
+const WORDS = 5;
 const PRIVATE = 0;
 /** References in the low 24 bits, kind above. */
 const STATE = 1;
 const REFERENCES = 0xffffff;
+/** f_pos, two words. */
+const POS = 2;
+const FLAGS = 4;
+
+// Flags of open(2) that a file keeps.
+export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_ACCMODE = 3;
+export const O_LARGEFILE = 0o100000;
+/** Names a file without opening it: most calls answer -EBADF. */
+export const O_PATH = 0o10000000;
 
 export class Vfs {
   readonly #kernel: Kernel;
@@ -90,12 +104,18 @@ export class Vfs {
     const at = this.#filp.index(file);
     this.#records.set(at * WORDS + PRIVATE, privateData);
     this.#records.set(at * WORDS + STATE, (kind << 24) | 1);
+    this.#records.set(at * WORDS + FLAGS, O_RDWR);
     this.#dentryOf.set(at, dentry);
     return file as FileHandle;
   }
 
   privateData(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + PRIVATE);
+  }
+
+  /** Address of the struct file. */
+  physOf(file: FileHandle): Phys {
+    return this.#filp.physOf(file);
   }
 
   kind(file: FileHandle): number {
@@ -109,6 +129,27 @@ export class Vfs {
 
   references(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + STATE) & REFERENCES;
+  }
+
+  /** f_flags. */
+  flags(file: FileHandle): number {
+    return this.#records.get(this.#filp.index(file) * WORDS + FLAGS);
+  }
+
+  setFlags(file: FileHandle, flags: number): void {
+    this.#records.set(this.#filp.index(file) * WORDS + FLAGS, flags);
+  }
+
+  /** f_pos in bytes. */
+  pos(file: FileHandle): number {
+    const at = this.#filp.index(file) * WORDS + POS;
+    return (this.#records.get(at) >>> 0) + this.#records.get(at + 1) * 2 ** 32;
+  }
+
+  setPos(file: FileHandle, bytes: number): void {
+    const at = this.#filp.index(file) * WORDS + POS;
+    this.#records.set(at, bytes | 0);
+    this.#records.set(at + 1, Math.floor(bytes / 2 ** 32));
   }
 
   /** @kernel get_file */
@@ -125,6 +166,12 @@ export class Vfs {
     assert((state & REFERENCES) > 0, 'fput without a reference');
     this.#records.set(at, state - 1);
     return (state & REFERENCES) === 1;
+  }
+
+  /** What readlink(2) says of /proc/PID/fd/N, without a number of an inode. */
+  link(file: FileHandle): string {
+    const operations = this.#kinds[this.kind(file)] as FileOperations;
+    return operations.link?.(this.privateData(file)) ?? operations.name;
   }
 
   /** What the file's kind does when the last reference is gone. @kernel __fput @simplified a file has nothing else to give up */

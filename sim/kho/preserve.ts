@@ -52,6 +52,20 @@ export class KhoOut {
     return err;
   }
 
+  // For callers below which another generator would be one too many: they take tracker.lock themselves.
+
+  /** kho_preserve_folio, or kho_preserve_pages of one aligned block, under tracker.lock. */
+  addLocked(frame: Pfn, order: Order): number {
+    if (this.#overlapsScratch(frame, pagesOf(order))) return -ERRNO.EINVAL;
+    return this.tracker?.add(frame, order) ?? this.#off('kho_preserve_folio');
+  }
+
+  /** kho_unpreserve_folio, or kho_unpreserve_pages of one aligned block, under tracker.lock. */
+  delLocked(frame: Pfn, order: Order): void {
+    if (this.tracker === undefined) this.#off('kho_unpreserve_folio');
+    else this.tracker.del(frame, order);
+  }
+
   /** @kernel kho_unpreserve_folio @simplified with KHO off it warns every time */
   *unpreserveFolio(task: Task, frame: Pfn): Op<void> {
     const { tracker } = this;

@@ -19,7 +19,9 @@ import type { Subtree } from '../kho/root_fdt.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Task } from '../sched/task.ts';
 import { LUO_FDT_BYTES, LUO_SER, LUO_SUBTREE } from './abi.ts';
-import { serializeFlb, setupOutgoingFlb } from './flb.ts';
+import type { LuoFiles } from './file.ts';
+import { setupOutgoingFlb } from './flb.ts';
+import { LiveUpdateTest } from './liveupdate_test.ts';
 import { readFdtNodes, readFdtRoot, writeFdtRoot } from './root_fdt.ts';
 import { LUO_COMPATIBLE_BYTES, readSerRoot, textBytes } from './root_ser.ts';
 import { LuoSessions } from './session.ts';
@@ -53,8 +55,16 @@ export class Luo implements Stateful {
     this.#kernel = kernel;
     this.#kho = kho;
     this.enabled = kernel.options.liveupdate;
-    this.sessions = new LuoSessions(kernel, kho, vfs);
+    this.sessions = new LuoSessions(kernel, kho, vfs, () => this.enabled);
+    if (kernel.options.liveupdateTest === true) {
+      const test = new LiveUpdateTest(kernel, this.files.flbs);
+      this.files.handlers.onRegister = (task, handler) => test.registerFlbs(task, handler);
+    }
     kernel.machine.journal.enlist(this);
+  }
+
+  get files(): LuoFiles {
+    return this.sessions.files;
   }
 
   /** Reads what the previous kernel left; an error panics. @kernel liveupdate_early_init, luo_restore_fail */
@@ -79,7 +89,7 @@ export class Luo implements Stateful {
     if (!this.enabled) return 0;
     let err = yield* this.sessions.serialize(task);
     if (err === 0) {
-      serializeFlb(this.#kernel, this.flbPhys as Phys);
+      yield* this.files.flbs.serialize(task, this.flbPhys as Phys);
       const finalized = yield* this.#kho.finalize(task);
       if (finalized !== 0) {
         // The sessions stay as they were serialized: nothing is undone.
@@ -165,6 +175,7 @@ export class Luo implements Stateful {
       const nodes = readFdtNodes(fdt.bytes, revision.sessionCompatible);
       if (nodes.complaint !== undefined) this.#print(nodes.complaint);
       const err = nodes.sessionsPa === undefined ? 0 : this.sessions.setupIncoming(nodes.sessionsPa);
+      if (err === 0) this.files.flbs.incomingPhys = nodes.flbsPa ?? 0;
       return err !== 0 ? err : nodes.err;
     };
     return { number: fdt.number, setUp };
@@ -177,7 +188,11 @@ export class Luo implements Stateful {
       this.#print(ser);
       return -ERRNO.EINVAL;
     }
-    const setUp = (): number => (ser.sessionsPa === 0 ? 0 : this.sessions.setupIncoming(ser.sessionsPa));
+    const setUp = (): number => {
+      const err = ser.sessionsPa === 0 ? 0 : this.sessions.setupIncoming(ser.sessionsPa);
+      if (err === 0) this.files.flbs.incomingPhys = ser.flbsPa;
+      return err;
+    };
     return { number: ser.number, setUp };
   }
 
@@ -228,7 +243,7 @@ export class Luo implements Stateful {
     const publish = (headPhys: number): void => ram.store64(ser + LUO_SER.at.sessions_pa, headPhys);
     // A store that has its block from boot (no release had one under luo_ser) is found where it is.
     if (this.sessions.store.blocksAtBoot > 0) publish(this.sessions.store.headPhys);
-    else this.sessions.publish = publish;
+    else this.sessions.serializer.publish = publish;
     const flb = err === 0 ? yield* setupOutgoingFlb(kernel, this.#kho, task) : err;
     err = Math.min(flb, 0);
     if (err === 0) {

@@ -13,6 +13,8 @@ import type { OpenIncoming, OutgoingStore } from './session_store.ts';
 export interface SessionStores {
   readonly outgoing: OutgoingStore;
   readonly openIncoming: OpenIncoming;
+  /** The table of blocks, where the store has one: block sets of files use it, too. */
+  readonly blocks?: KhoBlockTable;
 }
 
 /** `restoreFree` takes over a region of the previous kernel and frees it. */
@@ -35,6 +37,7 @@ export function sessionStores(kernel: Kernel, restoreFree: (address: Phys) => vo
       return {
         outgoing: new BlockSetStore(table, SESSION_BLOCK_SET),
         openIncoming: blockSetOpener(table, restoreFree, SESSION_BLOCK_SET),
+        blocks: table,
       };
     }
   }

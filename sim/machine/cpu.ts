@@ -18,6 +18,15 @@ export const STEP_KINDS = [
   'treeLevel',
   'entryCopied',
   'pageReserved',
+  'tokenHop',
+  'memfdPreserve',
+  'memfdRetrieve',
+  'memfdFinish',
+  'fileDeserialized',
+  'inodeFreed',
+  'folioPinned',
+  'folioAdded',
+  'folioBatch',
   'boot',
 ] as const;
 

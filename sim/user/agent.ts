@@ -14,11 +14,13 @@ import type { FileHandle } from '../kernel/vfs.ts';
 import type { Column } from '../machine/column.ts';
 import type { VirtualTime } from '../machine/cpu.ts';
 import type { Task } from '../sched/task.ts';
+import { FileCalls } from './file_calls.ts';
 import type { KhoTest } from './kho_test.ts';
 import type { LiveUpdateDevice } from './liveupdate.ts';
 import type { NameBook } from './names.ts';
 import { dropFile, exitProcess, type Process, Thread } from './process.ts';
-import type { Action, SessionVerb, Verb } from './program.ts';
+import { type Action, type FileAction, isFileAction, type SessionVerb, type Verb } from './program.ts';
+import type { Syscalls } from './syscalls.ts';
 import { UserMemory } from './uaccess.ts';
 import {
   FINISH_ARGUMENT,
@@ -34,6 +36,10 @@ const USER_MODE = definePoint('exit_to_user_mode', 'preempt');
 export interface Observer {
   called(thread: Thread, verb: Verb, name: number): void;
   answered(thread: Thread, verb: Verb, name: number, result: number): void;
+  /** A call of a file action: for name `i` of the action, whose id is `name`. */
+  fileCalled(thread: Thread, action: FileAction, name: number, i: number): void;
+  /** It answered; `fd` is the descriptor of the name then, -1 for none. */
+  fileAnswered(thread: Thread, action: FileAction, name: number, i: number, result: number, fd: number): void;
   /** An action is over: `calls` of it succeeded, the last result is `result`. Times are the task's CPU's. */
   acted(
     thread: Thread,
@@ -49,6 +55,7 @@ export interface Observer {
 export interface World {
   readonly system: System;
   readonly device: LiveUpdateDevice;
+  readonly calls: Syscalls;
   readonly names: NameBook;
   readonly khoTest: KhoTest;
   readonly observer: Observer;
@@ -59,6 +66,8 @@ export interface AgentMemory {
   device: number;
   /** Descriptor + 1 by name id. */
   readonly sessions: Column;
+  /** The same for files. */
+  readonly files: Column;
 }
 
 type Call = Op<number> | number;
@@ -69,6 +78,7 @@ export class Agent implements Iterator<Point, number, void> {
   readonly #memory: AgentMemory;
   readonly #actions: readonly Action[];
   readonly #argument = new UserMemory(SESSION_ARGUMENT.size);
+  readonly #fileCalls: FileCalls;
   /** Action under way, the calls it has made, the id of its first name. */
   #action = 0;
   #done = 0;
@@ -85,6 +95,7 @@ export class Agent implements Iterator<Point, number, void> {
     this.#thread = new Thread(task, process);
     this.#memory = memory;
     this.#actions = actions;
+    this.#fileCalls = new FileCalls(world.calls, world.device);
   }
 
   next(): IteratorResult<Point, number> {
@@ -123,8 +134,9 @@ export class Agent implements Iterator<Point, number, void> {
       this.#from = system.kernel.machine.cpus.current.now();
       this.#base = 'names' in action && action.names.count > 0 ? this.#world.names.base(action.names) : -1;
     }
-    observer.called(this.#thread, action.do, this.#base === -1 ? -1 : this.#base + this.#done);
+    observer.called(this.#thread, action.do, this.#sessionName(action));
     const { task, process } = this.#thread;
+    if (isFileAction(action)) return this.#file(action);
     switch (action.do) {
       case 'open':
         return device.open(this.#thread);
@@ -140,10 +152,33 @@ export class Agent implements Iterator<Point, number, void> {
         return exitProcess(system, task, process);
       case 'kho-test':
         return action.phase === 'save' ? khoTest.save(task) : khoTest.restore();
+      case 'reclaim':
+        system.kernel.enterSyscall();
+        return system.files.shmem.reclaim();
       default:
         assert(process.alive, 'an agent acts after its exit');
         return action.names.count === 0 ? 0 : this.#session(action.do, this.#base + this.#done);
     }
+  }
+
+  /** Id of the session's name that a call is about; -1 for calls about none. */
+  #sessionName(action: Action): number {
+    return this.#base === -1 || isFileAction(action) ? -1 : this.#base + this.#done;
+  }
+
+  #file(action: FileAction): Call {
+    assert(this.#thread.process.alive, 'an agent acts after its exit');
+    if (action.names.count === 0) return 0;
+    this.#world.observer.fileCalled(this.#thread, action, this.#base + this.#done, this.#done);
+    const session = 'session' in action ? this.#world.names.base(action.session) : -1;
+    return this.#fileCalls.call(
+      this.#thread,
+      action,
+      this.#memory,
+      this.#base + this.#done,
+      this.#done,
+      session,
+    );
   }
 
   #session(verb: SessionVerb, name: number): Call {
@@ -172,9 +207,10 @@ export class Agent implements Iterator<Point, number, void> {
     const action = this.#actions[this.#action] as Action;
     const { observer, system } = this.#world;
     const named = 'names' in action;
-    if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
+    if (isFileAction(action)) this.#fileAnswered(action, result);
+    else if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
     if (!named && action.do === 'open') this.#memory.device = result;
-    observer.answered(this.#thread, action.do, this.#base === -1 ? -1 : this.#base + this.#done, result);
+    observer.answered(this.#thread, action.do, this.#sessionName(action), result);
     const idle = named && action.names.count === 0;
     if (result >= 0 && !idle) this.#done++;
     if (named && !idle && result >= 0 && this.#done < action.names.count) return;
@@ -188,6 +224,18 @@ export class Agent implements Iterator<Point, number, void> {
     );
     this.#done = 0;
     this.#action++;
+  }
+
+  #fileAnswered(action: FileAction, result: number): void {
+    if (action.names.count === 0) return;
+    const name = this.#base + this.#done;
+    const { files } = this.#memory;
+    if (result >= 0) {
+      if (action.do === 'memfd') files.set(name, result + 1);
+      else if (action.do === 'retrieve-fd') files.set(name, this.#fileCalls.answeredFd + 1);
+      else if (action.do === 'close-file') files.set(name, 0);
+    }
+    this.#world.observer.fileAnswered(this.#thread, action, name, this.#done, result, files.get(name) - 1);
   }
 
   #remember(verb: SessionVerb, name: number, result: number): void {

@@ -140,7 +140,13 @@ export class KhoTest {
    */
   *#publish(task: Task, nr: number, info: VmArea, csum: number): Op<number> {
     const { kernel, kho } = this.#system;
-    const descriptor = yield* preserveVmalloc(kernel, kho.out, task, info);
+    const descriptor = yield* preserveVmalloc(
+      kernel,
+      kho.out,
+      task,
+      info,
+      kernel.frames.owner('kho vmalloc chunk'),
+    );
     if (typeof descriptor === 'number') return descriptor;
     const fdt = yield* kho.out.allocPreserve(task, PAGE_SIZE, kernel.frames.owner('kho_test'), FDT);
     let err = Math.min(fdt, 0);

@@ -60,8 +60,14 @@ const names: fc.Arbitrary<Names> = fc.oneof(
     .filter(({ pattern }) => pattern.split('%d').length === 2),
 );
 
-const named = <V extends Extract<Action, { names: unknown }>['do']>(verb: V): fc.Arbitrary<Action> =>
-  names.map((set) => ({ do: verb, names: set }));
+type Named = Extract<Action, { names: unknown }>['do'];
+
+/** A verb with names, and what else it has. */
+const named = (verb: Named, more: Record<string, fc.Arbitrary<unknown>> = {}): fc.Arbitrary<Action> =>
+  fc.record({ do: fc.constant(verb), names, ...more }) as fc.Arbitrary<Action>;
+
+const wholes = fc.oneof(fc.nat(20), fc.constantFrom(4096, 2 ** 40, Number.MAX_SAFE_INTEGER), fc.maxSafeNat());
+const session = names.map(({ pattern, first }): Names => ({ pattern, first, count: 1 }));
 
 /** By verb, so that none is forgotten. */
 export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
@@ -71,6 +77,18 @@ export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
   retrieve: named('retrieve'),
   finish: named('finish'),
   close: named('close'),
+  memfd: named('memfd', { bytes: wholes }),
+  write: named('write', { at: wholes, bytes: wholes, seed: wholes }),
+  fill: named('fill', { every: wholes.filter((every) => every >= 8), seed: wholes }),
+  truncate: named('truncate', { bytes: wholes }),
+  allocate: named('allocate', { bytes: wholes }),
+  seek: named('seek', { at: wholes }),
+  seal: named('seal', { seals: wholes }),
+  read: named('read'),
+  preserve: named('preserve', { session, token: wholes }),
+  'retrieve-fd': named('retrieve-fd', { session, token: wholes }),
+  'close-file': named('close-file'),
+  reclaim: fc.constant({ do: 'reclaim' }),
   load: fc.constant({ do: 'load' }),
   reboot: fc.constant({ do: 'reboot' }),
   exit: fc.constant({ do: 'exit' }),
