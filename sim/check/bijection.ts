@@ -151,7 +151,7 @@ class Comparison {
       this.#back.set(other, page);
       return true;
     }
-    return there === other && back === page;
+    return there === other;
   }
 
   #mask(address: number, bytes: number): void {
