@@ -136,12 +136,33 @@ describe('what the simulator wrote', () => {
     }
   });
 
-  it('of a machine with three nodes boots with three, whose borders are those of the scratch areas', () => {
+  it('of a machine with three nodes boots with three', () => {
     const machine = { ramBytes: 192 * MIB, nodes: 3, cpus: 1 };
     const { ram, scratchPhys } = saveRamFile(at('nodes'), { revision: 'v7.1', sessions: 5, machine });
     writeFlatDump(at('nodes.flat'), ram);
     const { report } = check(open(at('nodes.flat')), { scratchPhys });
-    expect([report.scratch?.areas.length, outcomeOf(report)]).toEqual([5, 'sound']);
+    expect([report.scratch?.areas.length, report.scratch?.nodes, outcomeOf(report)]).toEqual([5, 3, 'sound']);
+  });
+
+  it('has nodes that begin where the scratch area of the one before ends', () => {
+    const machine = { ramBytes: 64 * MIB, nodes: 1, cpus: 1 };
+    const { ram } = saveRamFile(at('uneven'), { revision: 'v7.1', sessions: 5, machine });
+    // In equal halves the first node would have no scratch area.
+    const areas = [8, 8, 16, 0, 40, 8, 56, 8].map((mib) => mib * MIB);
+    for (const [i, value] of areas.entries()) ram.store64(0x3000 + i * 8, value);
+    writeFlatDump(at('uneven.flat'), ram);
+    const { report } = check(open(at('uneven.flat')), { scratchPhys: 0x3000 });
+    expect([report.scratch?.nodes, report.notes, outcomeOf(report)]).toEqual([2, [], 'sound']);
+  });
+
+  it('in scratch areas that are too small is not judged', () => {
+    const { ram } = saveRamFile(at('tight'), { revision: 'v7.1', sessions: 5 });
+    const areas = [16 * MIB, MIB + 65536, 16 * MIB, 0, 18 * MIB, PAGE_SIZE];
+    for (const [i, value] of areas.entries()) ram.store64(0x3000 + i * 8, value);
+    writeFlatDump(at('tight.flat'), ram);
+    const { report } = check(open(at('tight.flat')), { scratchPhys: 0x3000 });
+    expect(report.notes.join()).toMatch(/^the scratch areas are too small/);
+    expect([report.problems, outcomeOf(report), report.isBroken]).toEqual([[], 'not booted', false]);
   });
 
   it('by the thousands makes no longer a report', () => {
