@@ -98,7 +98,6 @@ export class FileRuns implements PageSource {
         this.#buffer.subarray(from - start, to - start),
         run.offset + from - run.phys,
       );
-      if (got === 0) continue;
       const last = Math.floor((from - start + got - 1) / PAGE_SIZE);
       for (let page = Math.floor((from - start) / PAGE_SIZE); page <= last; page++) line.present |= 1 << page;
     }

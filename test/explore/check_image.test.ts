@@ -2,13 +2,14 @@
  * Images checked: what real kernels and the simulator's own write is found whole and sound, whatever file it comes in;
  * whatever is damaged is called broken, and what the incoming kernel stumbles over has been named before.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../sim/base/limits.ts';
 import type { Piece } from '../../sim/check/anatomy.ts';
+import { HandoverWalk } from '../../sim/check/handover_walk.ts';
 import { type CheckImageOptions, checkImage } from '../../sim/explore/check_image.ts';
 import { type Image, openImage } from '../../sim/explore/image_file.ts';
 import type { ImageReport } from '../../sim/explore/image_report.ts';
@@ -67,6 +68,22 @@ describe('what real kernels wrote', () => {
     expect(report.missing.length).toBeGreaterThan(3);
     expect([report.sessions.count, report.sessions.files]).toEqual([1, files]);
     expect(outcomeOf(report)).toBe('sound');
+  });
+
+  it('with a map that is told in part has no problem that may come of that', () => {
+    const stem = 'k734-51sessions';
+    const json = JSON.parse(readFileSync(`${GOLDEN}${stem}.json`, 'utf8'));
+    // The session block and the FLB page.
+    json.kho_map.preserved = json.kho_map.preserved.slice(0, 3);
+    writeFileSync(at(`${stem}.json`), JSON.stringify(json));
+    copyFileSync(`${GOLDEN}${stem}.session-blocks.bin`, at(`${stem}.session-blocks.bin`));
+    const { report } = check(open(at(`${stem}.json`)));
+    expect(report.missing).toEqual(['2 of 5 preserved blocks']);
+    expect(report.problems).toEqual([]);
+    expect(report.doubtful.map(({ path, text }) => `${path} ${text}`)).toEqual([
+      'session-block[0] is not preserved',
+      'flb-page is not preserved',
+    ]);
   });
 
   it('is refused by a kernel of another revision, in its words', () => {
@@ -134,6 +151,21 @@ describe('what the simulator wrote', () => {
         if (known) expect(report.scratch?.areas).toEqual(saved.report.scratch?.areas);
       }
     }
+  });
+
+  it('keeps assumed scratch areas off whatever is preserved', () => {
+    const { ram, fdtPhys } = saveRamFile(at('high'), { revision: 'v7.3', sessions: 3 });
+    const leaf = [...new HandoverWalk(ram, fdtPhys).pieces()].find(
+      ({ struct }) => struct === 'kho_radix_leaf',
+    );
+    for (const frame of [31, 27, 19].map((mib) => (mib * MIB) / PAGE_SIZE)) {
+      const byte = (leaf?.phys as number) + (frame >>> 3);
+      ram.store8(byte, ram.load8(byte) | (1 << (frame & 7)));
+    }
+    writeFlatDump(at('high.flat'), ram);
+    const { report } = check(open(at('high.flat')));
+    expect(report.preserved.unreachedBlocks).toBe(3);
+    expect([report.problems, report.scratch?.source, outcomeOf(report)]).toEqual([[], 'assumed', 'sound']);
   });
 
   it('of a machine with three nodes boots with three', () => {

@@ -294,6 +294,17 @@ describe('one thing damaged', () => {
     }
   });
 
+  it('a preserved block with two orders: the kernel keeps one of them', () => {
+    const { image, pieces } = sound.get('v7.1') as Sound;
+    const block = pieces.find(({ path }) => path === 'session-block[0]')?.phys as number;
+    const leaf = pieces.findLast(({ struct }) => struct === 'kho_radix_leaf')?.phys as number;
+    const frame = block / PAGE_SIZE;
+    const old = image.memory.loadBytes(leaf + (frame >>> 3), 1)[0] as number;
+    const { report } = checked('v7.1', [[leaf + (frame >>> 3), Uint8Array.of(old | (1 << (frame & 7)))]]);
+    expect(report.problems[0]?.text).toMatch(/part of which is named before$/);
+    expect(report.incoming?.violations.map(({ law }) => law)).toContain('stamp');
+  });
+
   it('a preserved block that the map does not have any more', () => {
     for (const name of ['v7.1', 'v7.3']) {
       const { image, pieces } = sound.get(name) as Sound;
