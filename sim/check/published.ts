@@ -68,7 +68,7 @@ export interface KhoRoot {
   readonly problems: string[];
 }
 
-/** The root in a page of memory. @kernel kho_populate @kernel kho_retrieve_subtree */
+/** The root in a page of memory. As kho_populate and kho_retrieve_subtree read it. */
 export function readKhoRoot(memory: Memory, phys: number): KhoRoot {
   const fdt = memory.loadBytes(phys, PAGE_SIZE);
   const problems: string[] = [];
@@ -127,7 +127,7 @@ export interface LuoRoot {
   readonly problems: string[];
 }
 
-/** The root in a page of memory. @kernel luo_early_startup */
+/** The root in a page of memory, as luo_early_startup reads it. */
 export function readLuoRoot(memory: Memory, subtree: Subtree): LuoRoot {
   const page = memory.loadBytes(subtree.phys, PAGE_SIZE);
   return readWord(page, 0) === FDT_MAGIC ? readFdt(page) : readSer(memory, subtree);

@@ -102,7 +102,7 @@ function* fileEntry(walk: Walk, phys: Phys, path: string): Pieces {
   if (follows) yield* memfdPieces(walk, data, `${path}.memfd`, compatible === MEMFD_V1_COMPATIBLE);
 }
 
-/** @kernel memfd_luo_retrieve */
+/** The record of a memfd, as memfd_luo_retrieve reads it. */
 function* memfdPieces(walk: Walk, phys: Phys, path: string, isV1: boolean): Pieces {
   const layout: Layout<string> = isV1 ? MEMFD_LUO_SER_V1 : MEMFD_LUO_SER;
   const record = walk.begin(phys, 0 as Order);

@@ -76,7 +76,7 @@ function* subtreePieces(walk: Walk, name: string, subtree: Subtree): Generator<P
   }
 }
 
-/** @kernel kho_in_kexec_metadata */
+/** As kho_in_kexec_metadata reads it. */
 function metadataPiece(walk: Walk, { phys, bytes }: Subtree): Piece {
   const block = walk.begin(phys, 0 as Order);
   const fields = structFields(walk.memory, phys, KEXEC_METADATA);
@@ -90,7 +90,7 @@ function metadataPiece(walk: Walk, { phys, bytes }: Subtree): Piece {
   return headOf(KEXEC_METADATA_NODE, KEXEC_METADATA.name, block, KEXEC_METADATA.size, fields);
 }
 
-/** lib/test_kho.c: its tree, the list of its folios, and the folios. @kernel kho_test_restore */
+/** lib/test_kho.c: its tree, the list of its folios, and the folios. As kho_test_restore reads it. */
 export function* khoTestPieces(walk: Walk, { phys }: Subtree): Generator<Piece, void, void> {
   const block = walk.begin(phys, 0 as Order);
   const fdt = walk.memory.loadBytes(phys, PAGE_SIZE);

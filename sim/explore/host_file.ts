@@ -47,6 +47,35 @@ export function* readPieces(path: string): Generator<Uint8Array, void, void> {
   }
 }
 
+/** Text in a file is not longer than this. */
+const TEXT_BYTES_MAX = 2 ** 26;
+const STDIN = 0;
+
+/** The text in a file; `-` is standard input. */
+export function readText(path: string): string {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for (const piece of path === '-' ? readStdin() : readPieces(path)) {
+    parts.push(piece.slice());
+    bytes += piece.length;
+    if (bytes > TEXT_BYTES_MAX) throw new FileProblem(`is no text: it has more than ${TEXT_BYTES_MAX} bytes`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+  } catch {
+    throw new FileProblem('is no text: it is not in UTF-8');
+  }
+}
+
+function* readStdin(): Generator<Uint8Array, void, void> {
+  const buffer = new Uint8Array(PIECE_BYTES);
+  for (;;) {
+    const bytes = problems('cannot be read', () => readSync(STDIN, buffer));
+    if (bytes === 0) return;
+    yield buffer.subarray(0, bytes);
+  }
+}
+
 /** All of a file. */
 export function readWhole(path: string): Uint8Array {
   return Buffer.concat(Array.from(readPieces(path), (piece) => piece.slice()));

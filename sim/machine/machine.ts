@@ -11,7 +11,7 @@ import type { Decisions } from '../base/decisions.ts';
 import { CPUS_MAX, NODES_MAX, PAGE_SIZE, RAM_BYTES_MAX, RAM_BYTES_MIN } from '../base/limits.ts';
 import { definePoint } from '../base/point.ts';
 import { RandomStream } from '../base/random.ts';
-import type { Pfn, Phys } from '../base/units.ts';
+import { type Pfn, type Phys, roundDown, roundUp } from '../base/units.ts';
 import { type CostProfile, Cpus } from './cpu.ts';
 import { Journal, type Mark } from './journal.ts';
 import type { PiecePool } from './pool.ts';
@@ -111,7 +111,10 @@ export class Machine {
     this.journal.rollback(mark);
   }
 
-  /** The jump: every CPU but the first stops, scratch is overwritten, leftovers are decided. */
+  /**
+   * The jump: every CPU but the first stops, scratch is overwritten, leftovers are decided.
+   * @kernel machine_kexec @simplified what the purgatory and the next image do to memory is a decision
+   */
   jump(plan: JumpPlan): BootParams {
     this.cpus.synchronise();
     this.ram.endGuards();
@@ -127,7 +130,10 @@ export class Machine {
       }
     }
     for (const { start, bytes } of plan.scratch) {
-      if (bytes > 0) this.ram.overwrite(start, bytes, seed);
+      // Images are loaded by whole pages; an area out of a damaged handover may begin inside of one.
+      const first = roundUp(start, PAGE_SIZE);
+      const end = roundDown(start + bytes, PAGE_SIZE);
+      if (end > first) this.ram.overwrite(first as Phys, end - first, seed);
     }
     for (const { phys, contents } of plan.segments) this.ram.storeBytes(phys, contents);
     return { ram: this.ram, fdtPhys: plan.fdtPhys, scratchPhys: plan.scratchPhys };

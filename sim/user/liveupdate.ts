@@ -13,7 +13,7 @@ import type { Op } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
 import { DIRECTION_CHECK, FINISH_RESERVED, GET_NAME } from '../kernel/patches.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
-import { NAME_WORDS } from '../luo/name.ts';
+import { copyName } from '../luo/name.ts';
 import type { SessionHandle } from '../luo/session_table.ts';
 import type { Thread } from './process.ts';
 import { copyStructIn, respond, type UserMemory } from './uaccess.ts';
@@ -39,7 +39,7 @@ type Direction = 'incoming' | 'outgoing' | 'both';
 interface Command {
   readonly number: number;
   readonly layout: Layout<string>;
-  /** Sessions it is for, since there is a check of that. @kernel luo_ioctl_type_valid */
+  /** Sessions it is for, since there is a check of that. */
   readonly direction: Direction;
 }
 
@@ -66,7 +66,10 @@ export class LiveUpdateDevice {
   readonly #system: System;
   readonly #kind: number;
   readonly #sessionCommands: readonly Command[];
-  /** Registered at late init, only where live update is still on. @kernel liveupdate_ioctl_init */
+  /**
+   * Registered at late init, only where live update is still on.
+   * @kernel liveupdate_ioctl_init @simplified registering a device cannot fail
+   */
   readonly present: boolean;
 
   constructor(system: System) {
@@ -136,6 +139,7 @@ export class LiveUpdateDevice {
     return this.#sessionCommand(thread, number, session, argument, userBytes);
   }
 
+  /** @kernel luo_ioctl_type_valid */
   #isFor({ direction }: Command, file: FileHandle): boolean {
     const { kernel, vfs, luo } = this.#system;
     if (direction === 'both' || !kernel.has(DIRECTION_CHECK)) return true;
@@ -199,13 +203,15 @@ export class LiveUpdateDevice {
   #getName(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): number {
     if (thread.argument[RESERVED_AT] !== 0) return -ERRNO.EINVAL;
     const { table } = this.#system.luo.sessions;
-    const words = table.nameWords(session);
-    const at = table.nameAt(session);
-    for (let k = 0; k < NAME_WORDS; k++) thread.argument[NAME_AT + k] = words[at + k] as number;
+    copyName(thread.argument, NAME_AT, table.nameWords(session), table.nameAt(session));
     return respond(argument, thread.argument, NAME_ARGUMENT.size, userBytes);
   }
 
-  /** Files are not modelled yet: no handler takes a descriptor, and no session holds one. */
+  /**
+   * Files are not modelled yet: no handler takes a descriptor, and no session holds one.
+   * @kernel luo_session_preserve_fd @simplified sessions hold no files yet: -EBADF, or -ENOENT for want of a handler
+   * @kernel luo_session_retrieve_fd @simplified sessions hold no files yet: -ENOENT, even where no descriptor is left
+   */
   #withoutFiles({ process, argument }: Thread, number: number): number {
     if (number !== LIVEUPDATE_SESSION_PRESERVE_FD) return -ERRNO.ENOENT;
     const file = process.file(argument[FD_AT] as number);
