@@ -227,8 +227,10 @@ class Run implements Observer {
     const { system } = world;
     let known = this.#processes.get(program.process);
     if (known === undefined) {
-      const sessions = new Column(system.kernel.storage, `${program.process} sessions`);
-      known = [new Process(system, program.process), { device: NO_DEVICE, sessions }];
+      const { storage } = system.kernel;
+      const sessions = new Column(storage, `${program.process} sessions`);
+      const before = new Column(storage, `${program.process} sessions before`);
+      known = [new Process(system, program.process), { device: NO_DEVICE, sessions, before }];
       this.#processes.set(program.process, known);
     }
     const [process, memory] = known;

@@ -64,6 +64,7 @@ const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   create: { names: NAMES },
   retrieve: { names: NAMES },
   finish: { names: NAMES },
+  dup: { names: NAMES },
   close: { names: NAMES },
   load: {},
   reboot: {},

@@ -70,6 +70,7 @@ export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
   create: named('create'),
   retrieve: named('retrieve'),
   finish: named('finish'),
+  dup: named('dup'),
   close: named('close'),
   load: fc.constant({ do: 'load' }),
   reboot: fc.constant({ do: 'reboot' }),
