@@ -25,7 +25,7 @@ import {
   text,
 } from './command.ts';
 import { PATCH_OPTIONS, REVISION_NAMES, revision } from './machine.ts';
-import { colours } from './terminal.ts';
+import { colours, scanProgress } from './terminal.ts';
 
 export const CHECK_IMAGE = entry({
   name: 'check-image',
@@ -95,7 +95,11 @@ function address(given: Given, option: string): number | undefined {
 
 function imageWork({ path, fdtPhys, scratchPhys, ramBytes, revision: reader }: ImageOrder): ImageResult {
   const result = reading(path, () => {
-    const image = openImage({ path, ...(ramBytes === undefined ? {} : { ramBytes }) });
+    const image = openImage({
+      path,
+      onScan: scanProgress(),
+      ...(ramBytes === undefined ? {} : { ramBytes }),
+    });
     if (typeof image === 'string') return image;
     const checked = checkImage(image, {
       ...(fdtPhys === undefined ? {} : { fdtPhys }),

@@ -117,11 +117,18 @@ function unreachedText({ unreached, unreachedBlocks, unreachedPages }: ImageRepo
 }
 
 function broken({ problems, problemCount, incoming: next }: ImageReport, colours: Colors): string[] {
-  const lines = problems.slice(0, PROBLEMS_SHOWN).flatMap(({ path, phys, text }) => {
-    return labelled('broken', `${path} at ${hex(phys)}: ${text}`).map(colours.red);
-  });
-  const more = problemCount - Math.min(problems.length, PROBLEMS_SHOWN);
-  if (more > 0) lines.push(...labelled('', `and ${counted(more, 'problem')} more; all with --fields`));
+  const lines: string[] = [];
+  let shown = 0;
+  const places = new Set<string>();
+  for (const { path, phys, text } of problems) {
+    // The first of each piece is enough to know.
+    if (places.has(path) || places.size === PROBLEMS_SHOWN) continue;
+    places.add(path);
+    shown++;
+    lines.push(...labelled('broken', `${path} at ${hex(phys)}: ${text}`).map(colours.red));
+  }
+  if (problemCount > shown)
+    lines.push(...labelled('', `and ${grouped(problemCount - shown)} more, with --json`));
   for (const { law, text } of next?.violations ?? []) {
     lines.push(...labelled('broken', `${law}: ${LAWS[law]}`).map(colours.red), ...labelled('', text));
   }

@@ -151,20 +151,22 @@ class Comparison {
       this.#back.set(other, page);
       return true;
     }
-    return there === other && back === page;
+    return there === other;
   }
 
   #mask(address: number, bytes: number): void {
-    for (let at = address; at < address + bytes; at++) {
-      const page = Math.floor(at / PAGE_SIZE);
-      let bits = this.#addresses.get(page);
-      if (bits === undefined) {
-        bits = new Uint8Array(PAGE_SIZE / 8);
-        this.#addresses.set(page, bits);
-      }
-      const offset = at % PAGE_SIZE;
-      bits[offset >>> 3] = (bits[offset >>> 3] as number) | (1 << (offset & 7));
+    const offset = address % PAGE_SIZE;
+    const page = (address - offset) / PAGE_SIZE;
+    let bits = this.#addresses.get(page);
+    if (bits === undefined) {
+      bits = new Uint8Array(PAGE_SIZE / 8);
+      this.#addresses.set(page, bits);
     }
+    for (let at = offset; at < Math.min(offset + bytes, PAGE_SIZE); at++) {
+      bits[at >>> 3] = (bits[at >>> 3] as number) | (1 << (at & 7));
+    }
+    const rest = offset + bytes - PAGE_SIZE;
+    if (rest > 0) this.#mask(address + bytes - rest, rest);
   }
 
   #isAddress(at: number): boolean {

@@ -15,6 +15,7 @@
  */
 import type { System } from '../boot/boot.ts';
 import { KHO_RADIX_DESTROY } from '../kernel/patches.ts';
+import type { FileHandle, Vfs } from '../kernel/vfs.ts';
 import type { LuoFiles } from '../luo/file.ts';
 import { type LuoFile, NO_FILE } from '../luo/file_table.ts';
 import type { Process } from '../user/process.ts';
@@ -38,8 +39,8 @@ export function checkObjects(
   const listed = outgoing.count + incoming.count;
   if (table.slab.live !== listed)
     report(`${table.slab.live} luo_session objects live, ${listed} sessions are listed`);
-  const held = heldFiles(luo.files, processes);
-  if (vfs.open !== held.size) report(`${vfs.open} filp objects live, ${held.size} are open or in a session`);
+  const held = heldFiles(vfs, luo.files, processes);
+  if (vfs.open !== held) report(`${vfs.open} filp objects live, ${held} are open or in a session`);
   const dentries = kernel.slabs.find(({ name }) => name === 'dentry')?.live ?? 0;
   if (dentries !== vfs.open) report(`${dentries} dentry objects live for ${vfs.open} files`);
   // A name whose fate the jump left open may be there or not; sessions that were lost openly are nobody's.
@@ -52,17 +53,26 @@ export function checkObjects(
   }
 }
 
-/** Files that a descriptor leads to, or that LUO keeps for a session: several may lead to one. */
-function heldFiles({ table }: LuoFiles, processes: Iterable<Process>): ReadonlySet<number> {
-  const held = new Set<number>();
+/**
+ * Files that descriptors lead to or LUO keeps for a session: to one of several references perhaps several. A file that is
+ * gone counts, too.
+ */
+function heldFiles(vfs: Vfs, { table }: LuoFiles, processes: Iterable<Process>): number {
+  let alone = 0;
+  const shared = new Set<number>();
+  const hold = (file: FileHandle): void => {
+    if (vfs.has(file) && vfs.references(file) > 1) shared.add(file);
+    else alone++;
+  };
   for (const process of processes) {
-    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1)) held.add(process.file(fd));
+    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1))
+      hold(process.file(fd) as FileHandle);
   }
   for (let index = 0; index < table.slab.indexEnd; index++) {
     const file = table.slab.handleAt(index) as LuoFile;
-    if (file !== NO_FILE && table.file(file) !== 0) held.add(table.file(file));
+    if (file !== NO_FILE && table.file(file) !== 0) hold(table.file(file) as FileHandle);
   }
-  return held;
+  return alone + shared.size;
 }
 
 /** What is given back at once is not there when nobody stands in a call. */

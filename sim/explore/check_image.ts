@@ -33,7 +33,7 @@ import {
   type Piece,
 } from './image_report.ts';
 import { findRoots, type Root, readRootAt, revisionOf } from './image_root.ts';
-import { type BootPlace, bootPlace, scratchArray } from './image_scratch.ts';
+import { type BootPlace, bootPlace, SCRATCH, scratchArray } from './image_scratch.ts';
 
 export interface CheckImageOptions {
   /** Address of the root. */
@@ -50,6 +50,11 @@ export interface CheckedImage {
   readonly pieces: () => Iterable<Piece>;
 }
 
+/** What the kernel says that finds no room in scratch. */
+const NO_ROOM = 'memblock: out of memory';
+const TOO_SMALL =
+  'the scratch areas are too small for what a simulated kernel takes early: its boot is not judged';
+
 /** Checks an image; a string is why it cannot be used, to be said after its name. */
 export function checkImage(image: Image, options: CheckImageOptions = {}): CheckedImage | string {
   const roots = rootsOf(image, options.fdtPhys);
@@ -62,7 +67,15 @@ export function checkImage(image: Image, options: CheckImageOptions = {}): Check
   const place = bootPlace(image, options.scratchPhys, contents);
   if (typeof place === 'string') return place;
   contents.checkPlaces(place.scratch?.areas ?? []);
-  const incoming = place.boots ? bootFrom(image, root, reader, place, contents) : undefined;
+  const booted = place.boots ? bootFrom(image, root, reader, place, contents) : undefined;
+  const isShort = booted?.dmesg.some((line) => line.includes(NO_ROOM)) === true;
+  if (isShort && place.arrayPhys !== undefined)
+    contents.addProblem({
+      path: SCRATCH,
+      phys: place.arrayPhys,
+      text: 'has no room for the kernel that reads it',
+    });
+  const incoming = isShort && place.arrayPhys === undefined ? undefined : booted;
   const report: ImageReport = {
     schemaVersion: IMAGE_SCHEMA_VERSION,
     kind: image.kind,
@@ -72,7 +85,7 @@ export function checkImage(image: Image, options: CheckImageOptions = {}): Check
     recognised: writer?.name,
     revision: reader.name,
     scratch: place.scratch,
-    notes: [...image.notes, ...place.notes],
+    notes: [...image.notes, ...place.notes, ...(booted === incoming ? [] : [TOO_SMALL])],
     missing: image.missing,
     pieces: contents.pieces,
     kinds: contents.kinds,

@@ -16,6 +16,9 @@ export interface FileRun {
   readonly bytes: number;
 }
 
+/** Told, while all of memory is gone through, how many bytes of how many are done. */
+export type OnScan = (done: number, all: number) => void;
+
 const LINE_BYTES = 65536;
 const LINE_PAGES = LINE_BYTES / PAGE_SIZE;
 const PAGE_WORDS = PAGE_SIZE / 4;
@@ -35,10 +38,12 @@ export class FileRuns implements PageSource {
   /** By number, the one used last at the end. */
   readonly #lines = new Map<number, Line>();
   readonly #buffer = new Uint8Array(LINE_BYTES);
+  readonly #onScan: OnScan;
 
-  constructor(file: OpenFile, runs: readonly FileRun[]) {
+  constructor(file: OpenFile, runs: readonly FileRun[], onScan: OnScan = () => {}) {
     this.#file = file;
     this.#runs = withoutOverlaps(runs);
+    this.#onScan = onScan;
   }
 
   page(frame: Pfn): Int32Array | undefined {
@@ -50,6 +55,8 @@ export class FileRuns implements PageSource {
 
   *pagesBeginningWith(bytes: Uint8Array): Generator<Phys, void, void> {
     const buffer = new Uint8Array(SCAN_BYTES);
+    const all = this.#runs.reduce((sum, run) => sum + run.bytes, 0);
+    let done = 0;
     for (const run of this.#runs) {
       for (let at = roundUp(run.phys, PAGE_SIZE); at < run.phys + run.bytes; at += SCAN_BYTES) {
         const wanted = Math.min(SCAN_BYTES, run.phys + run.bytes - at);
@@ -59,8 +66,11 @@ export class FileRuns implements PageSource {
           if (bytes.every((byte, i) => buffer[page + i] === byte)) yield (at + page) as Phys;
         }
         if (got < wanted) break;
+        this.#onScan(done + at - run.phys, all);
       }
+      done += run.bytes;
     }
+    this.#onScan(all, all);
   }
 
   #line(number: number): Line {
@@ -88,7 +98,6 @@ export class FileRuns implements PageSource {
         this.#buffer.subarray(from - start, to - start),
         run.offset + from - run.phys,
       );
-      if (got === 0) continue;
       const last = Math.floor((from - start + got - 1) / PAGE_SIZE);
       for (let page = Math.floor((from - start) / PAGE_SIZE); page <= last; page++) line.present |= 1 << page;
     }

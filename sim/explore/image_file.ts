@@ -17,7 +17,7 @@ import { GarbageMap } from '../machine/garbage.ts';
 import type { MachineParams } from '../machine/machine.ts';
 import { ELF_MAGIC, readElfCore } from './elf_core.ts';
 import { extractedImage, extractParts } from './extracted_image.ts';
-import { FileRuns } from './file_runs.ts';
+import { FileRuns, type OnScan } from './file_runs.ts';
 import { namesBeside, OpenFile, readPieces, readWhole } from './host_file.ts';
 import { ImageMemory, KeptPages, type MemoryRange } from './image_memory.ts';
 import type { Doubt, ImageKind } from './image_report.ts';
@@ -50,6 +50,8 @@ export interface ImageRequest {
   readonly path: string;
   /** Bytes of RAM of the machine, where the file has less. */
   readonly ramBytes?: number;
+  /** Looking for the root takes a while. */
+  readonly onScan?: OnScan;
 }
 
 /** A machine's RAM comes in such steps. */
@@ -121,14 +123,14 @@ function ramFileImage(file: OpenFile, { path }: ImageRequest): Image | string {
   };
 }
 
-function elfImage(file: OpenFile, { ramBytes: asked }: ImageRequest): Image | string {
+function elfImage(file: OpenFile, { ramBytes: asked, onScan }: ImageRequest): Image | string {
   const core = readElfCore(file);
   if (typeof core === 'string') return core;
   const { ranges, runs } = core;
   const notes: string[] = [];
   const missing = runs.reduce((sum, { offset, bytes }) => sum + Math.max(offset + bytes - file.bytes, 0), 0);
   if (missing > 0) notes.push(`the file is cut off: ${missing} bytes of its segments are missing`);
-  const memory = new ImageMemory(ranges, new FileRuns(file, runs));
+  const memory = new ImageMemory(ranges, new FileRuns(file, runs, onScan));
   const ramBytes = machineBytes(memory, asked);
   if (typeof ramBytes === 'string') return ramBytes;
   return {
@@ -194,11 +196,11 @@ function readParts(path: string, names: readonly string[]): Map<string, Uint8Arr
   return new Map(there.map((name) => [name, readWhole(`${stem}.${name}.bin`)]));
 }
 
-function flatImage(file: OpenFile, { ramBytes: asked = 0 }: ImageRequest): Image | string {
+function flatImage(file: OpenFile, { ramBytes: asked = 0, onScan }: ImageRequest): Image | string {
   if (file.bytes < PAGE_SIZE) return `has ${file.bytes} bytes, less than a page of memory; give another file`;
   const range: MemoryRange = { start: 0, end: Math.max(file.bytes, asked) };
   const runs = [{ phys: 0, offset: 0, bytes: file.bytes }];
-  const memory = new ImageMemory([range], new FileRuns(file, runs));
+  const memory = new ImageMemory([range], new FileRuns(file, runs, onScan));
   const ramBytes = machineBytes(memory, asked);
   if (typeof ramBytes === 'string') return ramBytes;
   return {

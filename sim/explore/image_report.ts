@@ -86,7 +86,10 @@ export interface ImageReport {
   readonly recognised: string | undefined;
   /** The revision that read it. */
   readonly revision: string;
-  readonly scratch: { readonly source: string; readonly areas: readonly ScratchArea[] } | undefined;
+  /** Where the next kernel boots, and the memory nodes that follow from it. */
+  readonly scratch:
+    | { readonly source: string; readonly areas: readonly ScratchArea[]; readonly nodes: number }
+    | undefined;
   /** What was assumed, and why. */
   readonly notes: readonly string[];
   /** What belongs to the handover and is not in the file, as it says itself. */

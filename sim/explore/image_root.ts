@@ -82,7 +82,7 @@ export function readRootAt(memory: Memory, phys: Phys): Root | undefined {
 const BETWEEN = ['v6.19 +kho-radix-tree', 'v7.3 -session-block-set', 'v7.3 -file-block-set'];
 
 /**
- * The revision that wrote an image: of those that write its formats the one of its release, else the newest. Undefined
+ * The revision that wrote an image: of those that write its formats the one of its release series, else the newest. Undefined
  * where none does.
  */
 export function revisionOf({ kho, luo, session, release }: Formats): Revision | undefined {
@@ -93,7 +93,6 @@ export function revisionOf({ kho, luo, session, release }: Formats): Revision | 
       (luo === '' || (revision.luoCompatible === luo && revision.sessionCompatible === session)),
   );
   return (
-    fitting.find((revision) => revision.release === release) ??
     fitting.find((revision) => seriesOf(revision.release) === seriesOf(release)) ??
     fitting.findLast((revision) => !revision.release.includes('-')) ??
     fitting.at(-1)

@@ -32,6 +32,9 @@ export interface BootPlace {
   readonly notes: readonly string[];
 }
 
+/** What the array of areas is called among the pieces. */
+export const SCRATCH = 'scratch';
+
 /** kho_scratch[0] and [1] are of no node. */
 const NODELESS = 2;
 const LOW_LIMIT = 2 ** 32;
@@ -55,7 +58,8 @@ export function bootPlace(
     const { arrayPhys, machine } = scratch;
     const read = readAreas(memory, arrayPhys);
     const areas = typeof read === 'string' ? [] : read;
-    const known = { source: `the array at ${hex(arrayPhys)}`, areas };
+    if (typeof read === 'string') contents.addProblem({ path: SCRATCH, phys: arrayPhys, text: read });
+    const known = { source: `the array at ${hex(arrayPhys)}`, areas, nodes: machine.nodes };
     return { machine, nodes: undefined, scratch: known, arrayPhys, boots: true, notes: [] };
   }
   if (scratch !== undefined && areasError(memory, scratch.areas) === undefined)
@@ -78,7 +82,8 @@ function placeIn(ramBytes: number, areas: readonly ScratchArea[], source: string
   const machine = { ramBytes, nodes: nodes.length, cpus: 1 };
   const boots = placeSegments(machine, areas) !== undefined;
   const notes = boots ? [] : ['the scratch areas have no room for a kernel: not booted'];
-  return { machine, nodes, scratch: { source, areas }, arrayPhys: undefined, boots, notes };
+  const scratch = { source, areas, nodes: nodes.length };
+  return { machine, nodes, scratch, arrayPhys: undefined, boots, notes };
 }
 
 function assumedPlace({ ramBytes, memory }: Image, contents: ImageContents): BootPlace {

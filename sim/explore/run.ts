@@ -257,8 +257,9 @@ class Run implements Observer {
     if (known === undefined) {
       const { storage } = system.kernel;
       const sessions = new Column(storage, `${program.process} sessions`);
+      const before = new Column(storage, `${program.process} sessions before`);
       const files = new Column(storage, `${program.process} named files`);
-      known = [new Process(system, program.process), { device: NO_DEVICE, sessions, files }];
+      known = [new Process(system, program.process), { device: NO_DEVICE, sessions, before, files }];
       this.#processes.set(program.process, known);
     }
     const [process, memory] = known;

@@ -131,6 +131,7 @@ const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   create: { names: NAMES },
   retrieve: { names: NAMES },
   finish: { names: NAMES },
+  dup: { names: NAMES },
   close: { names: NAMES },
   memfd: { names: NAMES, bytes: BYTES },
   write: { names: NAMES, at: number('at'), bytes: BYTES, seed: number('seed') },

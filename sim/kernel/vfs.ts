@@ -109,6 +109,11 @@ export class Vfs {
     return file as FileHandle;
   }
 
+  /** Whether the file is there: a descriptor may lead to one that was dropped once too often. */
+  has(file: FileHandle): boolean {
+    return this.#filp.isLive(file);
+  }
+
   privateData(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + PRIVATE);
   }

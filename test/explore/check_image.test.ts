@@ -2,13 +2,14 @@
  * Images checked: what real kernels and the simulator's own write is found whole and sound, whatever file it comes in;
  * whatever is damaged is called broken, and what the incoming kernel stumbles over has been named before.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../sim/base/limits.ts';
 import type { Piece } from '../../sim/check/anatomy.ts';
+import { HandoverWalk } from '../../sim/check/handover_walk.ts';
 import { type CheckImageOptions, checkImage } from '../../sim/explore/check_image.ts';
 import { type Image, openImage } from '../../sim/explore/image_file.ts';
 import type { ImageReport } from '../../sim/explore/image_report.ts';
@@ -67,6 +68,22 @@ describe('what real kernels wrote', () => {
     expect(report.missing.length).toBeGreaterThan(3);
     expect([report.sessions.count, report.sessions.files]).toEqual([1, files]);
     expect(outcomeOf(report)).toBe('sound');
+  });
+
+  it('with a map that is told in part has no problem that may come of that', () => {
+    const stem = 'k734-51sessions';
+    const json = JSON.parse(readFileSync(`${GOLDEN}${stem}.json`, 'utf8'));
+    // The session block and the FLB page.
+    json.kho_map.preserved = json.kho_map.preserved.slice(0, 3);
+    writeFileSync(at(`${stem}.json`), JSON.stringify(json));
+    copyFileSync(`${GOLDEN}${stem}.session-blocks.bin`, at(`${stem}.session-blocks.bin`));
+    const { report } = check(open(at(`${stem}.json`)));
+    expect(report.missing).toEqual(['2 of 5 preserved blocks']);
+    expect(report.problems).toEqual([]);
+    expect(report.doubtful.map(({ path, text }) => `${path} ${text}`)).toEqual([
+      'session-block[0] is not preserved',
+      'flb-page is not preserved',
+    ]);
   });
 
   it('is refused by a kernel of another revision, in its words', () => {
@@ -136,12 +153,48 @@ describe('what the simulator wrote', () => {
     }
   });
 
-  it('of a machine with three nodes boots with three, whose borders are those of the scratch areas', () => {
+  it('keeps assumed scratch areas off whatever is preserved', () => {
+    const { ram, fdtPhys } = saveRamFile(at('high'), { revision: 'v7.3', sessions: 3 });
+    const leaf = [...new HandoverWalk(ram, fdtPhys).pieces()].find(
+      ({ struct }) => struct === 'kho_radix_leaf',
+    );
+    for (const frame of [31, 27, 19].map((mib) => (mib * MIB) / PAGE_SIZE)) {
+      const byte = (leaf?.phys as number) + (frame >>> 3);
+      ram.store8(byte, ram.load8(byte) | (1 << (frame & 7)));
+    }
+    writeFlatDump(at('high.flat'), ram);
+    const { report } = check(open(at('high.flat')));
+    expect(report.preserved.unreachedBlocks).toBe(3);
+    expect([report.problems, report.scratch?.source, outcomeOf(report)]).toEqual([[], 'assumed', 'sound']);
+  });
+
+  it('of a machine with three nodes boots with three', () => {
     const machine = { ramBytes: 192 * MIB, nodes: 3, cpus: 1 };
     const { ram, scratchPhys } = saveRamFile(at('nodes'), { revision: 'v7.1', sessions: 5, machine });
     writeFlatDump(at('nodes.flat'), ram);
     const { report } = check(open(at('nodes.flat')), { scratchPhys });
-    expect([report.scratch?.areas.length, outcomeOf(report)]).toEqual([5, 'sound']);
+    expect([report.scratch?.areas.length, report.scratch?.nodes, outcomeOf(report)]).toEqual([5, 3, 'sound']);
+  });
+
+  it('has nodes that begin where the scratch area of the one before ends', () => {
+    const machine = { ramBytes: 64 * MIB, nodes: 1, cpus: 1 };
+    const { ram } = saveRamFile(at('uneven'), { revision: 'v7.1', sessions: 5, machine });
+    // In equal halves the first node would have no scratch area.
+    const areas = [8, 8, 16, 0, 40, 8, 56, 8].map((mib) => mib * MIB);
+    for (const [i, value] of areas.entries()) ram.store64(0x3000 + i * 8, value);
+    writeFlatDump(at('uneven.flat'), ram);
+    const { report } = check(open(at('uneven.flat')), { scratchPhys: 0x3000 });
+    expect([report.scratch?.nodes, report.notes, outcomeOf(report)]).toEqual([2, [], 'sound']);
+  });
+
+  it('in scratch areas that are too small is not judged', () => {
+    const { ram } = saveRamFile(at('tight'), { revision: 'v7.1', sessions: 5 });
+    const areas = [16 * MIB, MIB + 65536, 16 * MIB, 0, 18 * MIB, PAGE_SIZE];
+    for (const [i, value] of areas.entries()) ram.store64(0x3000 + i * 8, value);
+    writeFlatDump(at('tight.flat'), ram);
+    const { report } = check(open(at('tight.flat')), { scratchPhys: 0x3000 });
+    expect(report.notes.join()).toMatch(/^the scratch areas are too small/);
+    expect([report.problems, outcomeOf(report), report.isBroken]).toEqual([[], 'not booted', false]);
   });
 
   it('by the thousands makes no longer a report', () => {

@@ -51,8 +51,14 @@ function learn(name: string, path: string): void {
     for (let at = phys - (phys % PAGE_SIZE); at < phys + Math.min(bytes, 65536); at += PAGE_SIZE)
       frames.add(at / PAGE_SIZE);
   }
-  sound.set(name, { image, pieces, frames: [...frames] });
+  // Several times, so that it is hit as often as a chain of blocks.
+  const array = arrayOf(image) / PAGE_SIZE;
+  sound.set(name, { image, pieces, frames: [...frames, ...(array > 0 ? [array, array, array] : [])] });
 }
+
+/** Address of the array of scratch areas, 0 where the image has none. */
+const arrayOf = ({ scratch }: Image): number =>
+  scratch !== undefined && 'arrayPhys' in scratch ? scratch.arrayPhys : 0;
 
 /** Bytes at an address. */
 type Change = readonly [address: number, bytes: Uint8Array];
@@ -257,6 +263,46 @@ describe('one thing damaged', () => {
       expect([name, outcomeOf(report)]).toEqual([name, outcome]);
       expect(report.isBroken).toBe(true);
     }
+  });
+
+  it.each([
+    ['outside of memory', DEAD, /^scratch its entry 0 names no pages of memory$/m],
+    ['of no size', 0, /^scratch it has 0 areas, and a machine 3 or more$/m],
+  ])('scratch areas %s', (_what, value, problem) => {
+    for (const { name } of REVISIONS) {
+      const array = arrayOf((sound.get(name) as Sound).image);
+      const changes: Change[] = [0, 8, 16, 24, 32, 40].map((at) => [array + at, u64(value)]);
+      const { report } = checked(name, changes);
+      expect(report.problems.map(({ path, text }) => `${path} ${text}`).join('\n'), name).toMatch(problem);
+      expect([name, outcomeOf(report)]).toEqual([name, 'panic']);
+    }
+  });
+
+  it('preserved blocks where the next kernel boots, and where the firmware is', () => {
+    const { image, pieces } = sound.get('v7.3') as Sound;
+    const leaf = pieces.find(({ struct }) => struct === 'kho_radix_leaf')?.phys as number;
+    const scratch = image.memory.load64(arrayOf(image));
+    for (const [address, where] of [
+      [scratch, 'lies in a scratch area'],
+      [0x5000, 'lies in the first MiB, which is the firmware'],
+    ] as const) {
+      const [byte, bit] = [leaf + ((address / PAGE_SIZE) >>> 3), (address / PAGE_SIZE) & 7];
+      const old = image.memory.loadBytes(byte, 1)[0] as number;
+      const { report } = checked('v7.3', [[byte, Uint8Array.of(old | (1 << bit))]]);
+      expect(report.problems).toEqual([{ path: 'preserved memory', phys: address, text: where }]);
+      expect(report.preserved.unreached).toEqual([{ phys: address, order: 0 }]);
+    }
+  });
+
+  it('a preserved block with two orders: the kernel keeps one of them', () => {
+    const { image, pieces } = sound.get('v7.1') as Sound;
+    const block = pieces.find(({ path }) => path === 'session-block[0]')?.phys as number;
+    const leaf = pieces.findLast(({ struct }) => struct === 'kho_radix_leaf')?.phys as number;
+    const frame = block / PAGE_SIZE;
+    const old = image.memory.loadBytes(leaf + (frame >>> 3), 1)[0] as number;
+    const { report } = checked('v7.1', [[leaf + (frame >>> 3), Uint8Array.of(old | (1 << (frame & 7)))]]);
+    expect(report.problems[0]?.text).toMatch(/part of which is named before$/);
+    expect(report.incoming?.violations.map(({ law }) => law)).toContain('stamp');
   });
 
   it('a preserved block that the map does not have any more', () => {

@@ -166,23 +166,26 @@ describe('an ELF core', () => {
   });
 
   it('may have memory twice', () => {
-    const ram = ramWith([[0x100, 1]]);
+    const ram = ramWith([0x100, 0x180, 0x1ff, 0x200, 0x37f].map((frame) => [frame, frame]));
     writeElfCore(at('twice'), ram, [
-      { phys: MIB, bytes: MIB },
       { phys: MIB + 0x80000, bytes: 2 * MIB },
-      { phys: 0, bytes: 16 * MIB },
+      { phys: MIB + 0x90000, bytes: 0x1000 },
+      { phys: MIB, bytes: MIB },
     ]);
     withImage('twice', (image) => {
-      expect(image.memory.ranges).toEqual([{ start: 0, end: 16 * MIB }]);
-      expectSame(image, ram, [MIB, MIB + 4000, 3 * MIB]);
+      expect(image.memory.ranges).toEqual([{ start: MIB, end: 3 * MIB + 0x80000 }]);
+      expectSame(image, ram, [MIB, 0x180000, 0x190000, 0x1ffff0, 0x200000, 0x37ff00]);
     });
   });
 
   it('with more segments than fit its header is read to the last', () => {
-    const ram = ramWith([[0xfff, 3]]);
-    const segments = Array.from({ length: 16 }, (_, i) => ({ phys: i * MIB, bytes: MIB }));
+    const ram = ramWith([[0xf03, 3]]);
+    const segments = Array.from({ length: 16 }, (_, i) => ({ phys: i * MIB, bytes: 0x4000 }));
     writeElfCore(at('many'), ram, segments, { extended: true });
-    withImage('many', (image) => expectSame(image, ram, [0xfff000, 0xfffff0]));
+    withImage('many', (image) => {
+      expect(image.memory.ranges).toHaveLength(16);
+      expectSame(image, ram, [0xf03000, 0xf03ff0]);
+    });
   });
 
   it('that is cut off says so, and what is gone is absent', () => {

@@ -76,6 +76,7 @@ export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
   create: named('create'),
   retrieve: named('retrieve'),
   finish: named('finish'),
+  dup: named('dup'),
   close: named('close'),
   memfd: named('memfd', { bytes: wholes }),
   write: named('write', { at: wholes, bytes: wholes, seed: wholes }),

@@ -69,6 +69,8 @@ export function writeElfCore(
   header.setUint16(54, 56, true);
   header.setUint16(56, extended ? 0xffff : nr, true);
   if (extended) {
+    header.setUint16(58, 64, true);
+    header.setUint16(60, 1, true);
     header.setBigUint64(40, BigInt(64 + 56 * nr), true);
     header.setUint32(64 + 56 * nr + 44, nr, true);
   }
