@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { ERRNO } from '../../sim/base/errno.ts';
+import type { Pfn } from '../../sim/base/units.ts';
 import { F_SEAL_GROW, F_SEAL_WRITE, type InodeHandle } from '../../sim/files/shmem_inode.ts';
 import { REVISIONS, V6_19, V7_3 } from '../../sim/kernel/revisions.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
@@ -90,7 +91,12 @@ describe('memfds at the edges', () => {
       [...files.shmem.cache.of(inodeOf(fd))].filter((folio) => kernel.buddy.typeOf(folio) === CMA).length;
     // User pages go to CMA once more than half of what is free is there.
     const hog = user.memfd();
-    for (let at = 0; inCma(hog) === 0; at += 4096) expect(user.pwrite(hog, at, 'x')).toBe(1);
+    let end = 0;
+    const last = (): Pfn => files.shmem.cache.find(inodeOf(hog), end / 4096 - 1) as Pfn;
+    do {
+      expect(user.pwrite(hog, end, 'x')).toBe(1);
+      end += 4096;
+    } while (kernel.buddy.typeOf(last()) !== CMA);
     const fd = user.memfd();
     for (let at = 0; at < 40; at++) user.pwrite(fd, at * 4096, `page ${at}`);
     expect(inCma(fd)).toBeGreaterThan(4);
