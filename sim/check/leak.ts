@@ -14,7 +14,7 @@
  * that ends otherwise is not judged.
  */
 import type { System } from '../boot/boot.ts';
-import { KHO_RADIX_DESTROY } from '../kernel/patches.ts';
+import { DOUBLE_PRESERVE, KHO_RADIX_DESTROY } from '../kernel/patches.ts';
 import type { FileHandle, Vfs } from '../kernel/vfs.ts';
 import type { LuoFiles } from '../luo/file.ts';
 import { type LuoFile, NO_FILE } from '../luo/file_table.ts';
@@ -41,6 +41,7 @@ export function checkObjects(
     report(`${table.slab.live} luo_session objects live, ${listed} sessions are listed`);
   const held = heldFiles(vfs, luo.files, processes);
   if (vfs.open !== held) report(`${vfs.open} filp objects live, ${held} are open or in a session`);
+  checkPreserved(luo.files, report);
   const dentries = kernel.slabs.find(({ name }) => name === 'dentry')?.live ?? 0;
   if (dentries !== vfs.open) report(`${dentries} dentry objects live for ${vfs.open} files`);
   // A name whose fate the jump left open may be there or not; sessions that were lost openly are nobody's.
@@ -49,6 +50,24 @@ export function checkObjects(
   if (known && incoming.count !== model.expected) {
     report(
       `${incoming.count} sessions are on the incoming list, ${model.expected} were not finished and closed`,
+    );
+  }
+}
+
+/** luo_preserved_files has exactly the files that are in someone's hands: none twice, and what is gone is out of it. */
+function checkPreserved({ table, preserved, kernel }: LuoFiles, report: Report): void {
+  const ids = new Set<number>();
+  let held = 0;
+  for (let index = 0; index < table.slab.indexEnd; index++) {
+    const file = table.slab.handleAt(index) as LuoFile;
+    if (file === NO_FILE || table.file(file) === 0) continue;
+    held++;
+    ids.add(table.id(file));
+  }
+  if (!kernel.has(DOUBLE_PRESERVE)) return;
+  if (ids.size !== held || preserved.count !== held) {
+    report(
+      `${preserved.count} files are in the table of preserved files, ${held} are held under ${ids.size} ids`,
     );
   }
 }

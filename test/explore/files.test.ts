@@ -99,7 +99,7 @@ describe('contents survive', () => {
         );
         expect(result.generations).toHaveLength(3);
       }),
-      { numRuns: 12 },
+      { numRuns: 5 },
     );
   });
 
@@ -222,7 +222,7 @@ describe('tasks at the same time', () => {
   };
 
   it.each(REVISIONS.map(({ name }) => name))('hold all laws on %s as long as nobody reboots', (revision) => {
-    for (let seed = 0; seed < 10; seed++) {
+    for (let seed = 0; seed < 4; seed++) {
       const result = play(beside(revision, false), String(seed));
       expect([seed, result.violations]).toEqual([seed, []]);
       expect(result.generations).toHaveLength(2);
@@ -231,12 +231,12 @@ describe('tasks at the same time', () => {
 
   it('beside a reboot lose nothing that was acknowledged, since the reboot excludes them', () => {
     for (const revision of ['v7.1', 'v7.3']) {
-      for (let seed = 0; seed < 25; seed++) {
+      for (let seed = 0; seed < 8; seed++) {
         expect([seed, play(beside(revision, true), String(seed)).violations]).toEqual([seed, []]);
       }
     }
     const laws = new Set<string>();
-    for (let seed = 0; seed < 25; seed++) {
+    for (let seed = 0; seed < 8; seed++) {
       for (const { law } of play(beside('v7.0', true), String(seed)).violations) laws.add(law);
     }
     expect(laws).toContain('preservation');
@@ -244,7 +244,7 @@ describe('tasks at the same time', () => {
 
   it('stand on at most five generators at any yield', () => {
     for (const { name } of REVISIONS) {
-      const depths = [0, 1, 2, 3].map((seed) =>
+      const depths = [0, 1].map((seed) =>
         deepestYield(() => play(beside(name, seed % 2 === 1), String(seed))),
       );
       expect([name, Math.max(...depths) <= 5]).toEqual([name, true]);

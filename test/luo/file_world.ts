@@ -1,12 +1,18 @@
 /*
- * A file handler of a test's own: takes eventfds, writes down what it is asked, and answers what it is told.
+ * A user of one kernel and the next, and a file handler of a test's own: takes eventfds, writes down what it is asked, and answers what it is told.
  */
+import { expect } from 'vitest';
+import type { Fault } from '../../sim/base/decisions.ts';
 import type { System } from '../../sim/boot/boot.ts';
+import { checkOwnership } from '../../sim/check/frames.ts';
+import { Violations } from '../../sim/check/violation.ts';
 import type { KernelModule } from '../../sim/kernel/module.ts';
+import type { Revision } from '../../sim/kernel/revisions.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
 import type { FileHandler } from '../../sim/luo/file_handler.ts';
-import type { Caller } from '../support/caller.ts';
-import { inTask } from '../support/system.ts';
+import type { BootParams } from '../../sim/machine/machine.ts';
+import { Caller } from '../support/caller.ts';
+import { bootOn, inTask, jump, MIB, machineFor } from '../support/system.ts';
 
 export interface Answers {
   preserve: number;
@@ -83,3 +89,33 @@ export function recording(system: System, compatible?: string, module?: KernelMo
 }
 
 export const eventfd = (user: Caller): number => user.call((thread) => user.sys.open(thread, 'eventfd'));
+
+/** A user of a fresh kernel, with the device open. */
+export function start(revision: Revision, faults: readonly Fault[] = [], ramBytes = 64 * MIB): Caller {
+  const user = new Caller(bootOn(machineFor({ ramBytes, faults }), { revision }));
+  user.open();
+  return user;
+}
+
+/** The user after the jump; the device is not open yet. */
+export function bootNext({ system }: Caller, revision: Revision, params: BootParams): Caller {
+  const { machine, generation } = system.kernel;
+  return new Caller(bootOn(machine, { revision, generation: generation + 1, params }));
+}
+
+/** Leaves by kexec: the user in the next kernel; the device is not open yet. */
+export function update(user: Caller, revision: Revision): Caller {
+  const params = jump(user.system);
+  if (typeof params === 'number') expect.fail(`reboot answered ${params}`);
+  return bootNext(user, revision, params as BootParams);
+}
+
+export const warnings = ({ system }: Caller): string[] =>
+  system.kernel.log.lines.filter(({ text }) => text.startsWith('WARNING')).map(({ text }) => text);
+
+/** What the law of ownership says. */
+export function owned(user: Caller): string[] {
+  const violations = new Violations();
+  checkOwnership(user.system, violations, true);
+  return violations.all.map(({ text }) => text);
+}

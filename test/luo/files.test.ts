@@ -2,52 +2,18 @@
  * Files of sessions, revision by revision: edges of the stores, order of calls, what failures undo and what they leave.
  */
 import { describe, expect, it } from 'vitest';
-import type { Fault } from '../../sim/base/decisions.ts';
 import { ERRNO } from '../../sim/base/errno.ts';
-import { checkOwnership } from '../../sim/check/frames.ts';
-import { Violations } from '../../sim/check/violation.ts';
-import type { InodeHandle } from '../../sim/files/shmem_inode.ts';
 import { KernelModule } from '../../sim/kernel/module.ts';
 import { REVISIONS, type Revision, V6_19, V7_1, V7_3 } from '../../sim/kernel/revisions.ts';
-import type { FileHandle } from '../../sim/kernel/vfs.ts';
 import { LUO_FILE_SET_SER, LUO_SESSION_SER } from '../../sim/luo/abi.ts';
 import type { SessionHandle } from '../../sim/luo/session_table.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
-import { CMA } from '../../sim/machine/pageblock.ts';
-import { Caller } from '../support/caller.ts';
-import { bootOn, inTask, jump, jumpNow, MIB, machineFor } from '../support/system.ts';
-import { eventfd, recording } from './file_world.ts';
+import type { Caller } from '../support/caller.ts';
+import { inTask, jump, jumpNow } from '../support/system.ts';
+import { bootNext, eventfd, owned, recording, start, update, warnings } from './file_world.ts';
 
 const { EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOMEM, ENOSPC } = ERRNO;
 const EVERY = REVISIONS.map((revision) => [revision.name, revision] as const);
-const TIB = 2 ** 40;
-
-function start(revision: Revision, faults: readonly Fault[] = [], ramBytes = 64 * MIB): Caller {
-  const user = new Caller(bootOn(machineFor({ ramBytes, faults }), { revision }));
-  user.open();
-  return user;
-}
-
-/** The user after the jump; the device is not open yet. */
-function bootNext({ system }: Caller, revision: Revision, params: BootParams): Caller {
-  const { machine, generation } = system.kernel;
-  return new Caller(bootOn(machine, { revision, generation: generation + 1, params }));
-}
-
-function update(user: Caller, revision: Revision): Caller {
-  const params = jump(user.system);
-  if (typeof params === 'number') expect.fail(`reboot answered ${params}`);
-  return bootNext(user, revision, params as BootParams);
-}
-
-const warnings = ({ system }: Caller): string[] =>
-  system.kernel.log.lines.filter(({ text }) => text.startsWith('WARNING')).map(({ text }) => text);
-
-function owned(user: Caller): string[] {
-  const violations = new Violations();
-  checkOwnership(user.system, violations, true);
-  return violations.all.map(({ text }) => text);
-}
 
 const MOST: Record<Revision['parts']['fileStore'], [perRegion: number, limit: number]> = {
   'array-2': [128, 128],
@@ -311,58 +277,5 @@ describe('handlers', () => {
       expect(module.unload()).toBe(0);
       expect(user.preserve(user.create('t'), eventfd(user), 1)).toBe(-ENOENT);
     }
-  });
-});
-
-describe('memfds at the edges', () => {
-  it.each([0, 1, 4095, 4096, 4097, 2 ** 20])('of %i bytes come back', (bytes) => {
-    for (const [, revision] of EVERY) {
-      const user = start(revision);
-      const fd = user.memfd();
-      user.truncate(fd, bytes);
-      expect(user.preserve(user.create('s'), fd, 2n ** 64n - 1n)).toBe(0);
-      const next = update(user, revision);
-      next.open();
-      const back = next.retrieveFd(next.retrieve('s'), 2n ** 64n - 1n);
-      expect(next.stat(back)).toMatchObject({ size: bytes, blocks: Math.ceil(bytes / 4096) * 8 });
-    }
-  });
-
-  it('of a terabyte of holes can be had, and has too many pages to be pinned', () => {
-    for (const [, revision] of EVERY) {
-      const user = start(revision);
-      const fd = user.memfd();
-      expect(user.truncate(fd, TIB)).toBe(0);
-      expect(user.stat(fd)).toMatchObject({ size: TIB, blocks: 0 });
-      expect(user.pwrite(fd, TIB - 1, 'x')).toBe(1);
-      const session = user.create('s');
-      expect(user.preserve(session, fd, 1)).toBe(-ENOMEM);
-      expect(user.truncate(fd, 2 ** 45)).toBe(0);
-      expect(user.preserve(session, fd, 1)).toBe(revision === V6_19 ? -ENOMEM : -ERRNO.EFBIG);
-      expect(owned(user)).toEqual([]);
-    }
-  });
-
-  it('leave CMA when they are pinned: nothing preserved lies in scratch, and a page that cannot move undoes it', () => {
-    const user = start(V7_3, [{ point: 'memfd_pin_folios:migration target', nth: 3 }], 32 * MIB);
-    const { kernel, files } = user.system;
-    const inodeOf = (fd: number): InodeHandle => files.shmem.inodeOf(user.process.file(fd) as FileHandle);
-    const inCma = (fd: number): number =>
-      [...files.shmem.cache.of(inodeOf(fd))].filter((folio) => kernel.buddy.typeOf(folio) === CMA).length;
-    // User pages go to CMA once more than half of what is free is there.
-    const hog = user.memfd();
-    for (let at = 0; inCma(hog) === 0; at += 4096) expect(user.pwrite(hog, at, 'x')).toBe(1);
-    const fd = user.memfd();
-    for (let at = 0; at < 40; at++) user.pwrite(fd, at * 4096, `page ${at}`);
-    expect(inCma(fd)).toBeGreaterThan(4);
-    user.close(hog);
-    const session = user.create('s');
-    expect(user.preserve(session, fd, 1)).toBe(-ENOMEM);
-    expect(owned(user)).toEqual([]);
-    expect(user.preserve(session, fd, 1)).toBe(0);
-    expect(inCma(fd)).toBe(0);
-    expect(owned(user)).toEqual([]);
-    for (const at of [0, 17, 39])
-      expect(user.read(fd, 6 + String(at).length - 1, at * 4096)).toBe(`page ${at}`);
   });
 });
