@@ -19,6 +19,7 @@ import {
   type Time,
   type Violation,
 } from '../sim/index.ts';
+import { misfitText } from './misfit.ts';
 import {
   COLUMNS,
   clip,
@@ -45,11 +46,17 @@ export interface TerminalOptions {
   readonly colours: Colors;
   /** The command that runs this again. */
   readonly again: string;
+  readonly token?: string;
 }
 
-export function terminalReport(result: RunResult, { colours, again }: TerminalOptions): string {
+export function terminalReport(result: RunResult, { colours, again, token }: TerminalOptions): string {
   const head = header(result, colours);
-  const tail = [...verdict(result, colours), again];
+  // A token is copied: its line is as long as it must be.
+  const tail = [
+    ...verdict(result, colours),
+    ...(token === undefined ? [] : [`${'token'.padEnd(LABEL)}${token}`]),
+    again,
+  ];
   const mixed = new Set(result.program.generations.map(({ revision }) => revision)).size > 1;
   const kernels = result.generations.map((generation, i) => {
     const title = `kernel ${i}: ${booted(generation)}${mixed ? `, ${generation.revision}` : ''}`;
@@ -227,6 +234,11 @@ function verdict(result: RunResult, colours: Colors): string[] {
   for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) lines.push(...broken(violation, colours));
   if (violations.length > VIOLATIONS_SHOWN) {
     lines.push(labelled('', `and ${violations.length - VIOLATIONS_SHOWN} more, all with --json`));
+  }
+  const misfit = misfitText(result.misfits);
+  if (misfit !== undefined) {
+    const said = wrap(printable(`${misfit}: this is not the run that was recorded`), COLUMNS - LABEL);
+    lines.push(...said.map((line, i) => colours.yellow(labelled(i === 0 ? 'misfit' : '', line))));
   }
   const laws = new Set(violations.map(({ law }) => law)).size;
   lines.push(

@@ -1,7 +1,7 @@
 /*
  * Leaks: what is gone must have left nothing behind.
  *
- *   at quiescence    luo_session objects == sessions on the lists, filp objects == open descriptors, a dentry each;
+ *   at quiescence    luo_session objects == sessions on the lists, filp objects == open files, a dentry each;
  *                    the incoming list is what the previous kernel still owes; what is passing is not there
  *   at the end       when everything is finished and closed, what is left is what the real system keeps (owners.ts):
  *                    of this kernel the roots, the store's blocks and the tracker, of the one before one page per root
@@ -14,6 +14,7 @@
  */
 import type { System } from '../boot/boot.ts';
 import { KHO_RADIX_DESTROY } from '../kernel/patches.ts';
+import type { FileHandle, Vfs } from '../kernel/vfs.ts';
 import type { Process } from '../user/process.ts';
 import { type Census, freePages, Tally } from './census.ts';
 import { isPublished, readPublishedRoot } from './chain.ts';
@@ -35,11 +36,8 @@ export function checkObjects(
   const listed = outgoing.count + incoming.count;
   if (table.slab.live !== listed)
     report(`${table.slab.live} luo_session objects live, ${listed} sessions are listed`);
-  let open = 0;
-  for (const process of processes) {
-    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1)) open++;
-  }
-  if (vfs.open !== open) report(`${vfs.open} filp objects live, processes have ${open} descriptors open`);
+  const open = openFiles(vfs, processes);
+  if (vfs.open !== open) report(`${vfs.open} filp objects live, processes have ${open} open`);
   const dentries = kernel.slabs.find(({ name }) => name === 'dentry')?.live ?? 0;
   if (dentries !== vfs.open) report(`${dentries} dentry objects live for ${vfs.open} files`);
   // A name whose fate the jump left open may be there or not; sessions that were lost openly are nobody's.
@@ -50,6 +48,20 @@ export function checkObjects(
       `${incoming.count} sessions are on the incoming list, ${model.expected} were not finished and closed`,
     );
   }
+}
+
+/** Files that descriptors lead to: to one of several references perhaps several. A file that is gone counts, too. */
+function openFiles(vfs: Vfs, processes: Iterable<Process>): number {
+  let open = 0;
+  const shared = new Set<number>();
+  for (const process of processes) {
+    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1)) {
+      const file = process.file(fd) as FileHandle;
+      if (vfs.has(file) && vfs.references(file) > 1) shared.add(file);
+      else open++;
+    }
+  }
+  return open + shared.size;
 }
 
 /** What is given back at once is not there when nobody stands in a call. */

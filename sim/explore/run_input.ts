@@ -33,5 +33,7 @@ export interface RunInput {
 
 const PROFILES: readonly CostProfile[] = [ICOUNT];
 
+export const PROFILE_NAMES: readonly string[] = PROFILES.map(({ name }) => name);
+
 export const profileByName = (name: string): CostProfile | undefined =>
   PROFILES.find((profile) => profile.name === name);

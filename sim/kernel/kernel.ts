@@ -127,7 +127,7 @@ export class Kernel implements Stateful {
     this.log.print(`Oops: 0000 [#${this.log.oopses}] ${task.name}`);
   }
 
-  /** @kernel panic */
+  /** @kernel panic @simplified the machine stops there: no panic= timeout, no crash kernel */
   panic(text: string): never {
     this.log.print(`Kernel panic - not syncing: ${text}`);
     this.state = 'panicked';
@@ -135,7 +135,10 @@ export class Kernel implements Stateful {
     throw new Panic(text);
   }
 
-  /** A slab cache whose objects lie on this kernel's frames. @kernel kmem_cache_create */
+  /**
+   * A slab cache whose objects lie on this kernel's frames.
+   * @kernel kmem_cache_create @simplified slabs of the order that one CPU would give them
+   */
   slab(name: string, objectBytes: number): SlabCache {
     const owner = this.frames.owner(`slab:${name}`);
     const cache = new SlabCache(this.storage, name, objectBytes, {

@@ -72,7 +72,10 @@ export class Vfs {
     return this.#kinds.length - 1;
   }
 
-  /** A file over an anonymous inode, with one reference; or -ENFILE, -ENOMEM. @kernel anon_inode_getfile */
+  /**
+   * A file over an anonymous inode, with one reference; or -ENFILE, -ENOMEM.
+   * @kernel anon_inode_getfile @simplified a struct file and a dentry, without a name, flags or credentials
+   */
   allocFile(task: Task, kind: number, privateData: number): FileHandle | number {
     assert(this.#kinds[kind] !== undefined, `no file kind ${kind}`);
     if (this.#filp.live >= this.fileMax && !this.capable(task)) return -ERRNO.ENFILE;
@@ -91,12 +94,22 @@ export class Vfs {
     return file as FileHandle;
   }
 
+  /** Whether the file is there: a descriptor may lead to one that was dropped once too often. */
+  has(file: FileHandle): boolean {
+    return this.#filp.isLive(file);
+  }
+
   privateData(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + PRIVATE);
   }
 
   kind(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + STATE) >>> 24;
+  }
+
+  /** For people: what the file is open on. */
+  kindName(file: FileHandle): string {
+    return (this.#kinds[this.kind(file)] as FileOperations).name;
   }
 
   references(file: FileHandle): number {
@@ -119,7 +132,7 @@ export class Vfs {
     return (state & REFERENCES) === 1;
   }
 
-  /** What the file's kind does when the last reference is gone. @kernel __fput */
+  /** What the file's kind does when the last reference is gone. @kernel __fput @simplified a file has nothing else to give up */
   release(task: Task, file: FileHandle): Op<number> | number {
     const operations = this.#kinds[this.kind(file)] as FileOperations;
     return operations.release(task, file, this.privateData(file));

@@ -67,7 +67,7 @@ export class SessionTable {
     return session;
   }
 
-  /** @kernel luo_session_free */
+  /** @kernel luo_session_free @simplified sessions hold no files yet: none can be left behind */
   free(session: SessionHandle): void {
     this.slab.free(session);
   }

@@ -57,8 +57,10 @@ export interface World {
 /** What a process remembers: its device descriptor, and the descriptor of each session by name. */
 export interface AgentMemory {
   device: number;
-  /** Descriptor + 1 by name id. */
+  /** By name id: the descriptor + 1 that the process got last. */
   readonly sessions: Column;
+  /** By such a descriptor: the one + 1 of the same name that it got before; 0 for none. */
+  readonly before: Column;
 }
 
 type Call = Op<number> | number;
@@ -157,6 +159,7 @@ export class Agent implements Iterator<Point, number, void> {
     }
     const fd = this.#memory.sessions.get(name) - 1;
     if (verb === 'close') return this.#close(fd);
+    if (verb === 'dup') return this.#dup(fd);
     argument.words[0] = FINISH_ARGUMENT.size;
     argument.words[1] = 0;
     return device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
@@ -166,6 +169,20 @@ export class Agent implements Iterator<Point, number, void> {
     this.#world.system.kernel.enterSyscall();
     const file = this.#thread.process.detach(fd);
     return file < 0 ? file : dropFile(this.#world.system, this.#thread.task, file as FileHandle);
+  }
+
+  /** One more descriptor of the same file, or -EBADF, -EMFILE. @kernel ksys_dup */
+  #dup(fd: number): number {
+    const { kernel, vfs } = this.#world.system;
+    kernel.enterSyscall();
+    const { process } = this.#thread;
+    const file = process.file(fd);
+    if (file < 0) return file;
+    const copy = process.reserveFd();
+    if (copy < 0) return copy;
+    vfs.get(file as FileHandle);
+    process.install(copy, file as FileHandle);
+    return copy;
   }
 
   #answered(result: number): void {
@@ -191,13 +208,18 @@ export class Agent implements Iterator<Point, number, void> {
   }
 
   #remember(verb: SessionVerb, name: number, result: number): void {
-    const { sessions } = this.#memory;
-    if (result < 0) return;
-    if (verb === 'create' || verb === 'retrieve') {
-      sessions.set(name, (this.#argument.words[SESSION_ARGUMENT.at.fd / 4] as number) + 1);
-    } else if (verb === 'close') {
-      sessions.set(name, 0);
+    const { sessions, before } = this.#memory;
+    if (result < 0 || verb === 'finish') return;
+    const last = sessions.get(name);
+    if (verb === 'close') {
+      const older = before.get(last - 1);
+      sessions.set(name, older);
+      if (older !== 0) before.set(last - 1, 0);
+      return;
     }
+    const fd = verb === 'dup' ? result : (this.#argument.words[SESSION_ARGUMENT.at.fd / 4] as number);
+    if (last !== 0) before.set(fd, last);
+    sessions.set(name, fd + 1);
   }
 }
 

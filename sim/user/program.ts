@@ -26,7 +26,12 @@ export type Action =
   /** The test module of lib/test_kho.c: fills and preserves folios, or takes them over and compares. */
   | { readonly do: 'kho-test'; readonly phase: 'save' | 'restore' };
 
-export type SessionVerb = 'create' | 'retrieve' | 'finish' | 'close';
+/**
+ * What a process does with a session acts on the descriptor of that name that it got last: from create, retrieve or dup
+ * (dup(2): one more descriptor of the same session). close closes it, and the one before is the last again; the session
+ * goes with its last descriptor.
+ */
+export type SessionVerb = 'create' | 'retrieve' | 'finish' | 'dup' | 'close';
 
 export type Verb = Action['do'];
 

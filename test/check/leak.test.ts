@@ -239,7 +239,7 @@ describe('objects', () => {
           yield* system.luo.sessions.retrieve(task, Int32Array.from([0x3173, ...Array(15).fill(0)]), 0);
         });
       },
-      /4 filp objects live, processes have 3 descriptors/,
+      /4 filp objects live, processes have 3 open/,
     ],
     [
       'a descriptor whose file was dropped',

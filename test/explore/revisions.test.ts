@@ -9,7 +9,7 @@ import { Decisions, type Fault } from '../../sim/base/decisions.ts';
 import type { RunResult } from '../../sim/explore/result.ts';
 import { run } from '../../sim/explore/run.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
-import type { Action, Program, TaskProgram } from '../../sim/user/program.ts';
+import type { Program, TaskProgram } from '../../sim/user/program.ts';
 import { MIB, machineFor } from '../support/system.ts';
 
 const NAMES = REVISIONS.map(({ name }) => name);
@@ -40,31 +40,6 @@ describe.each(NAMES)('%s', (revision) => {
       if (sessions > capacity) expect(created?.result).toBe('ENOMEM');
     },
   );
-
-  it('undoes a serialization that fails at any session, and a second attempt hands over all of them', () => {
-    for (let nth = 0; nth < 5; nth++) {
-      const names = { pattern: 's%d', first: 0, count: 5 };
-      const leave: Action[] = [{ do: 'load' }, { do: 'reboot' }, { do: 'reboot' }];
-      const program: Program = {
-        generations: [
-          {
-            revision,
-            stages: [
-              [{ process: 'p', actions: [{ do: 'open' }, { do: 'create', names }] }],
-              [{ process: 'init', actions: leave }],
-            ],
-          },
-          { revision, stages: [[{ process: 'p', actions: [{ do: 'open' }, { do: 'retrieve', names }] }]] },
-        ],
-      };
-      const result = runProgram(program, '1', [{ point: 'luo_session_freeze_one:freeze', nth }]);
-      expect(result.violations).toEqual([]);
-      const reboots = result.generations[0]?.actions.filter(({ verb }) => verb === 'reboot');
-      expect(reboots?.[0]?.result).toBe('EIO');
-      const retrieved = result.generations[1]?.actions.find(({ verb }) => verb === 'retrieve');
-      expect(retrieved).toMatchObject({ calls: 5, result: 'OK' });
-    }
-  });
 });
 
 describe('a refused name', () => {
