@@ -186,7 +186,7 @@ const REST: readonly FunctionList[] = [
   list('include/linux/uaccess.h', '', 'copy_struct_from_user'),
   list('arch/x86/include/asm/uaccess.h', '', 'get_user'),
   list('fs/anon_inodes.c', '', 'anon_inode_getfile'),
-  list('fs/file.c', '', 'get_unused_fd_flags put_unused_fd fd_install fdget file_close_fd'),
+  list('fs/file.c', '', 'get_unused_fd_flags put_unused_fd fd_install fdget file_close_fd ksys_dup'),
   list('fs/file_table.c', '', 'fput __fput file_free files_maxfiles_init'),
   list('include/linux/fs.h', '', 'get_file'),
   list('mm/mm_init.c', '', 'mm_core_init init_cma_reserved_pageblock'),
