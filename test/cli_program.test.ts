@@ -19,7 +19,16 @@ import {
   start,
 } from './support/cli.ts';
 
-beforeAll(checkBuilt);
+/** Of UPDATE, below. */
+let digest = '';
+
+beforeAll(async () => {
+  checkBuilt();
+  const { out } = await luosim(['run', '--json', file('update.luo', UPDATE)]);
+  const result: RunResult = JSON.parse(out);
+  expect(result.machine).toEqual({ ramBytes: 2 ** 24, nodes: 1, cpus: 2 });
+  digest = result.digest;
+});
 afterAll(cleanUp);
 
 function file(name: string, text: string | Uint8Array): string {
@@ -59,9 +68,7 @@ describe('a program as text', () => {
     expectFitsTerminal(first.out);
     expect(linesOf(first.out).at(-1)).toBe("npx luosim run 'up date.luo'");
     expect(await again(first)).toEqual(first);
-    const json: RunResult = JSON.parse((await luosim(['run', '--json', 'up date.luo'])).out);
-    expect(first.out).toContain(`digest      ${json.digest}`);
-    expect(json.machine).toEqual({ ramBytes: 2 ** 24, nodes: 1, cpus: 2 });
+    expect(first.out).toContain(`digest      ${digest}`);
   });
 
   it('tells what it breaks, and a line for those who lack the file', async () => {
@@ -79,22 +86,14 @@ describe('a program as text', () => {
     expect(out).toContain(await digestOf(['run', file('shown.luo', shown.out)]));
   });
 
-  it('brings faults, choices and corruptions along', async () => {
-    const results = await Promise.all(
-      ['', 'fault alloc_file:filp nth 9', 'choose alloc_file:filp 9 = 1'].map(async (line, i) => {
-        const text = `${UPDATE}${line === '' ? 'choose defaults' : line}\n`;
-        return JSON.parse((await luosim(['run', '--json', file(`${i}.luo`, text)])).out) as RunResult;
-      }),
-    );
-    const created = results.map(({ generations }) => generations[0]?.actions[1]);
-    expect(created.map((action) => action?.result)).toEqual(['OK', 'ENOMEM', 'ENOMEM']);
-    expect(created[1]?.calls).toBe(created[2]?.calls);
-    // The root FDT of the handover, as the first run tells it.
-    const { fdtPhys = 0 } = results[0]?.generations[0]?.handover ?? {};
-    const corrupt = `${UPDATE}corrupt 0 at 0x${fdtPhys.toString(16)} = 00000000\n`;
-    const { code, out } = await luosim(['run', file('corrupt.luo', corrupt)]);
+  it('brings faults and corruptions along', async () => {
+    const text = `${UPDATE}fault alloc_file:filp nth 9\ncorrupt 0 at 0x201000 = 00000000\n`;
+    const { code, out } = await luosim(['run', '--json', file('faults.luo', text)]);
     expect(code).toBe(0);
-    expect(out).toMatch(/^lost openly/m);
+    const { generations, openLosses }: RunResult = JSON.parse(out);
+    expect(generations[0]?.handover?.fdtPhys).toBe(0x201000);
+    expect(generations[0]?.actions[1]).toMatchObject({ verb: 'create', calls: 8, result: 'ENOMEM' });
+    expect(openLosses).toEqual([expect.stringContaining('booted cold')]);
   });
 
   it('goes to a RAM file and comes from it as the same run, corruptions and all', async () => {
@@ -104,18 +103,18 @@ describe('a program as text', () => {
   });
 
   it('comes from standard input, too', async () => {
-    const run = `"${process.execPath}" "${CLI}" run - < stdin.luo`;
-    file('stdin.luo', UPDATE);
-    const { code, out } = await start('sh', ['-c', run]);
+    const shown = await luosim(['show', file('stdin.luo', UPDATE)]);
+    file('stdin.luo', shown.out);
+    const { code, out } = await start('sh', ['-c', `"${process.execPath}" "${CLI}" run - < stdin.luo`]);
     expect(code).toBe(0);
-    expect(out).toContain(await digestOf(['run', 'stdin.luo']));
+    expect(out).toContain(`digest      ${digest}`);
     expect(linesOf(out).at(-1)).toBe('npx luosim run -');
   });
 
   it('may have any name', async () => {
     const odd = await luosim(['run', '--', file('-o"d.luo', UPDATE)]);
+    expect(odd.out).toContain(`digest      ${digest}`);
     expect(linesOf(odd.out).at(-1)).toBe(`npx luosim run './-o"d.luo'`);
-    expect(await again(odd)).toEqual(odd);
   });
 
   it('is refused in one line with file, line and column', () =>
@@ -148,17 +147,15 @@ describe("a scenario in a module of the person's own", () => {
     file('mine.mjs', MINE);
     const options = ['--sessions', '7', '--ram', '16M', '--generations', '3', '--seed', 'y'];
     const house = await digestOf(['run', '--scenario', 'taken-name', ...options]);
-    const [byPath, byOption, absolute] = await Promise.all([
+    const [byPath, byOption] = await Promise.all([
       luosim(['run', 'mine.mjs', ...options]),
-      luosim(['run', '--scenario', './mine.mjs', ...options]),
       luosim(['run', '--scenario', at('mine.mjs'), ...options]),
     ]);
-    for (const { code, err, out } of [byPath, byOption, absolute]) {
+    for (const { code, err, out } of [byPath, byOption]) {
       expect({ code, err }).toEqual({ code: 0, err: '' });
       expect(out).toContain(`digest      ${house}`);
     }
     expect(linesOf(byPath.out).at(-1)).toBe(`npx luosim run mine.mjs ${options.join(' ')}`);
-    expect(await again(byOption)).toEqual(byOption);
   });
 
   it('is replayed by those who lack the module', async () => {
@@ -169,14 +166,10 @@ describe("a scenario in a module of the person's own", () => {
     expect(await again(broken)).toEqual(broken);
   });
 
-  it('may be CommonJS, and import what it needs', async () => {
+  it('may be CommonJS that is imported', async () => {
     file('common.cjs', MINE.replace('export default', 'module.exports ='));
-    file('importing.mjs', `import mine from './mine.mjs';\nexport default (params) => mine(params);\n`);
-    file('mine.mjs', MINE);
-    const [common, importing] = await Promise.all(
-      ['common.cjs', 'importing.mjs'].map((module) => digestOf(['run', module, ...SMALL])),
-    );
-    expect(common).toBe(importing);
+    file('importing.mjs', `import mine from './common.cjs';\nexport default (params) => mine(params);\n`);
+    expect(await digestOf(['run', 'importing.mjs', ...SMALL])).toMatch(/^[0-9a-f]{16}$/);
   });
 
   it('may be TypeScript where Node loads that, and is refused with the version to take elsewhere', async () => {
@@ -188,10 +181,6 @@ describe("a scenario in a module of the person's own", () => {
     expect(code).toBe(loads ? 0 : 2);
   });
 
-  const only = (program: string): string => `export default () => (${program});\n`;
-  const task = (actions: string): string =>
-    only(`{ generations: [{ revision: 'v7.3', stages: [[{ process: 'p', actions: ${actions} }]] }] }`);
-
   describe.concurrent('is refused in one line', () => {
     it.each<[string, string, RegExp]>([
       ['syntax', 'export default (', /cannot be loaded: .*; node --check says where$/m],
@@ -202,19 +191,7 @@ describe("a scenario in a module of the person's own", () => {
         'await new Promise(() => {})',
         /is never loaded: it waits for something that does not come$/m,
       ],
-      ['named', 'export const program = () => {}', /has no function for its default export; begin it with/],
       ['typo', 'export default () => {\n  return no.where;\n}', /throws: no is not defined, in line 2$/m],
-      [
-        'promise',
-        'export default async () => { throw 1 }',
-        /gives a promise; its default export must give the/,
-      ],
-      [
-        'verb',
-        task("[{ do: 'opne' }]"),
-        /program.generations\[0\].stages\[0\]\[0\].actions\[0\].do is no known verb$/m,
-      ],
-      ['getter', only('{ get generations() { throw new Error("no") } }'), /throws: no, in line 1$/m],
     ])('where it is %s', (name, text, complaint) =>
       expectRefused(['run', file(`${name}.mjs`, text), '--sessions', '1'], complaint),
     );

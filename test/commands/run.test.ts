@@ -91,6 +91,34 @@ describe('a module is refused', () => {
     expect(await refusal(given, args)).toMatch(complaint);
   });
 
+  const only = (program: string): string => `export default () => (${program});\n`;
+  const task = (actions: string): string =>
+    only(`{ generations: [{ revision: 'v7.3', stages: [[{ process: 'p', actions: ${actions} }]] }] }`);
+  const action = 'program.generations[0].stages[0][0].actions[0]';
+
+  it.each<[string, string, string]>([
+    [
+      'named',
+      'export const program = () => {}',
+      ' has no function for its default export; begin it with export default (params) =>',
+    ],
+    [
+      'promise',
+      'export default async () => { throw 1 }',
+      ' gives a promise; its default export must give the program itself',
+    ],
+    ['nothing', only('undefined'), ' gives no program that can be run: program.generations is no list'],
+    ['verb', task("[{ do: 'opne' }]"), ` gives no program that can be run: ${action}.do is no known verb`],
+    [
+      'field',
+      task("[{ do: 'open', fast: true }]"),
+      ` gives no program that can be run: ${action}.fast: open has nothing of that name`,
+    ],
+    ['proxy', only('new Proxy({}, { get() { throw 1 } })'), ' throws: 1'],
+  ])('where it is %s', async (name, text, complaint) => {
+    expect(await refusal({}, [file(`${name}.mjs`, text)])).toBe(`"${name}.mjs"${complaint}`);
+  });
+
   it('where a token leads to it, without being loaded', async () => {
     const planted = file('planted.mjs', 'globalThis.planted = true;\nexport default () => {};\n');
     for (const scenario of ['./planted.mjs', planted, pathToFileURL(planted).href]) {
