@@ -8,8 +8,10 @@ import {
   looksLikeToken,
   parseProgram,
   type RunInput,
+  readPieces,
   readText,
   type ScenarioOptions,
+  type TextProblem,
 } from '../sim/index.ts';
 import { BadInput, type Described, hostFile, quoted } from './command.ts';
 import { optionsInput } from './scenario.ts';
@@ -27,7 +29,8 @@ export interface GivenInput {
   readonly words: readonly string[];
 }
 
-export function givenInput(args: readonly string[]): GivenInput {
+/** `anyPoint`: choices may be those of another luosim, and what has no place here is told as a misfit. */
+export function givenInput(args: readonly string[], anyPoint = true): GivenInput {
   const typed = args.join(' ');
   if (looksLikeToken(typed)) return fromToken(typed, 'token', [typed.replace(/\s+/g, '')]);
   const [path, ...more] = args;
@@ -38,13 +41,26 @@ export function givenInput(args: readonly string[]): GivenInput {
     );
   }
   const what = path === '-' ? 'standard input' : quoted(path);
-  const content = hostFile(what, 'give a file, or a token, which begins with luo1', () => readText(path));
+  const content = hostFile(what, 'give a file, or a token, which begins with luo1', () => textOf(path));
   if (looksLikeToken(content)) return fromToken(content, `${what}: token`, args);
-  const input = parseProgram(content, { anyPoint: true });
-  if (isTextProblem(input))
-    throw new BadInput(`${what} line ${input.line}, column ${input.column}: ${input.message}`);
+  const input = parseProgram(content, { anyPoint });
+  if (isTextProblem(input)) throw new BadInput(`${path === '-' ? what : path}:${placed(input)}`);
   return { input, options: undefined, words: args };
 }
+
+const RAM_FILE = 'luosim RAM file';
+
+function textOf(path: string): string {
+  if (path === '-') return readText(path);
+  for (const piece of readPieces(path)) {
+    const first = new TextDecoder('latin1').decode(piece.subarray(0, RAM_FILE.length));
+    if (first === RAM_FILE) throw new BadInput(`${quoted(path)} is a RAM file: run it with --boot-ram`);
+    break;
+  }
+  return readText(path);
+}
+
+const placed = ({ line, column, message }: TextProblem): string => `${line}:${column}: ${message}`;
 
 function fromToken(typed: string, what: string, words: readonly string[]): GivenInput {
   const content = decodeToken(typed);
@@ -53,9 +69,7 @@ function fromToken(typed: string, what: string, words: readonly string[]): Given
     return { ...within(`${what} of a scenario`, () => optionsInput(content.options)), words };
   }
   const input = parseProgram(content.text, { anyPoint: true });
-  if (isTextProblem(input)) {
-    throw new BadInput(`${what} of a program, line ${input.line}, column ${input.column}: ${input.message}`);
-  }
+  if (isTextProblem(input)) throw new BadInput(`${what} of a program:${placed(input)}`);
   return { input, options: undefined, words };
 }
 
