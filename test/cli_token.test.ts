@@ -170,7 +170,6 @@ describe('a recording that the code no longer fits', () => {
       /departure 1, luo_session_retrieve:looked-up occurrence 3, .*: this luosim has no such point$/,
     ],
     ['choose machine_kexec:leftovers 0 = 9', /departure 1, .*: it takes choice 9, and there are 4, from 0$/],
-    ['choose machine_kexec:leftovers 7 = 1', /departure 1, .*: the run comes there 1 time$/],
     ['choose mutex_lock:wait 0 = 1', /departure 1, .*: the run does not come there$/],
   ])('is run all the same after %s, and a line says where', async (line, complaint) => {
     const file = `${line.replaceAll(/\W/g, '')}.luo`;
@@ -187,7 +186,6 @@ describe('a recording that the code no longer fits', () => {
 
 describe.concurrent('bad input', () => {
   it.each<[string[], RegExp]>([
-    [['replay'], /no input: give a token, which begins with luo1, or a file/],
     [['show', 'nowhere.luo'], /"nowhere.luo" cannot be read: ENOENT: .*; give a file, or a token/],
     [['step', 'luo1pp'], /token is cut off after 6 letters/],
     [['step', 'race.luo', '--at', '99999'], /step 99999 is not there: the run has steps 0 to \d+$/m],

@@ -38,7 +38,7 @@ describe('watching a run', () => {
         const wanted = new Set(at.filter((step) => step < watched.total));
         expect(new Set(watched.states.map(({ event }) => event.step))).toEqual(wanted);
       }),
-      { numRuns: 25 },
+      { numRuns: 20 },
     );
   });
 
