@@ -5,9 +5,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import { ROOT } from './cli.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What it takes to run a program. */
 export type Luosim = Pick<
