@@ -9,7 +9,7 @@ import { Decisions, type Fault } from '../../sim/base/decisions.ts';
 import type { RunResult } from '../../sim/explore/result.ts';
 import { run } from '../../sim/explore/run.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
-import type { Program, TaskProgram } from '../../sim/user/program.ts';
+import type { Action, Program, TaskProgram } from '../../sim/user/program.ts';
 import { MIB, machineFor } from '../support/system.ts';
 
 const NAMES = REVISIONS.map(({ name }) => name);
