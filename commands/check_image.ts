@@ -9,6 +9,7 @@ import {
   checkImage,
   type Image,
   openImage,
+  PAGE_SIZE,
   type Piece,
   type Revision,
 } from '../sim/index.ts';
@@ -74,23 +75,30 @@ function imageOrder(given: Given, [path = '']: readonly string[]): ImageOrder {
     throw new BadInput('--with and --without change a revision: give --revision, too');
   return {
     path,
-    fdtPhys: address(given, 'fdt'),
-    scratchPhys: address(given, 'scratch'),
+    fdtPhys: address(given, 'fdt', PAGE_SIZE),
+    scratchPhys: address(given, 'scratch', 8),
     ramBytes: ramSize(given),
     revision: named === undefined ? undefined : revision(given, named),
     fields: given.fields === true,
     json: given.json === true,
-    again: commandLine(['check-image', path, ...optionsGiven(given, [])]),
+    again: commandLine([
+      'check-image',
+      path,
+      ...optionsGiven(given, []),
+      ...(given.fields === true ? ['--fields'] : []),
+    ]),
   };
 }
 
-/** A page of memory: hexadecimal, or decimal without 0x. */
-function address(given: Given, option: string): number | undefined {
+/** A multiple of `align`: hexadecimal, or decimal without 0x. */
+function address(given: Given, option: string, align: number): number | undefined {
   const value = text(given, option);
   if (value === undefined) return undefined;
   const n = /^(0x[0-9a-f]{1,13}|\d{1,15})$/i.test(value) ? Number(value) : Number.NaN;
-  if (n > 0 && n % 8 === 0) return n;
-  throw new BadInput(`${flag(option)} ${quoted(value)} is no address; give one like 0x9d8000`);
+  if (n > 0 && n % align === 0) return n;
+  throw new BadInput(
+    `${flag(option)} ${quoted(value)} is no multiple of ${align}; give an address like 0x9d8000`,
+  );
 }
 
 function imageWork({ path, fdtPhys, scratchPhys, ramBytes, revision: reader }: ImageOrder): ImageResult {
@@ -124,7 +132,7 @@ function* imageRender(
     if (json) {
       yield* imageJson(report, again, fields ? all : undefined);
     } else {
-      yield* imageFields(all);
+      if (fields) yield* imageFields(all);
       yield imageReport(report, { again, colours: colours() });
     }
   } finally {

@@ -28,19 +28,19 @@ export interface Row<Order, Result> {
   readonly arguments?: readonly Described[];
   readonly options: readonly Described[];
   /** What to do, from options and arguments; throws BadInput. */
-  readonly order: (given: Given, args: readonly string[]) => Order;
+  readonly order: (given: Given, args: readonly string[]) => Order | Promise<Order>;
   readonly work: (order: Order) => Result;
   readonly render: (result: Result, order: Order) => Iterable<string>;
   readonly exitCode: (result: Result) => number;
 }
 
 export interface Entry extends Pick<Row<never, never>, 'name' | 'summary' | 'arguments' | 'options'> {
-  readonly execute: (given: Given, args: readonly string[]) => number;
+  readonly execute: (given: Given, args: readonly string[]) => Promise<number>;
 }
 
 export function entry<Order, Result>(row: Row<Order, Result>): Entry {
-  const execute = (given: Given, args: readonly string[]): number => {
-    const order = row.order(given, args);
+  const execute = async (given: Given, args: readonly string[]): Promise<number> => {
+    const order = await row.order(given, args);
     const result = row.work(order);
     for (const piece of row.render(result, order)) process.stdout.write(piece);
     return row.exitCode(result);

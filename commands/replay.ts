@@ -17,8 +17,8 @@ export const REPLAY = entry({
   arguments: [INPUT_ARGUMENT],
   options: [['--json', 'print the result as JSON']],
   order: (given: Given, args): Ran => {
-    const { input, options, words } = givenInput(args);
-    const again = commandLine(['replay', ...words, ...(given.json === true ? ['--json'] : [])]);
+    const { input, options, file } = givenInput(args);
+    const again = file === undefined ? undefined : commandLine(['replay', file]);
     return { input, options, mailable: true, json: given.json === true, again };
   },
   work: ({ input }: Ran): RunResult => {

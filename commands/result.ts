@@ -16,8 +16,8 @@ export interface Ran {
   /** Whether the input alone makes the run: memory from a file is in no token. */
   readonly mailable: boolean;
   readonly json: boolean;
-  /** The command line that runs this again. */
-  readonly again: string;
+  /** The command line that runs this again; undefined where only its token can. */
+  readonly again: string | undefined;
 }
 
 /** The report. A run in which a law broke is told with the line that anybody can run, whatever files they lack. */
@@ -26,15 +26,19 @@ export function renderResult(
   { input, options, mailable, json, again }: Ran,
 ): Iterable<string> {
   const token = mailable ? resultToken(input, result, options) : undefined;
-  const broken = result.violations.length > 0 && token !== undefined;
+  const own = result.violations.length > 0 && token !== undefined ? undefined : again;
   const told = {
-    again: broken ? commandLine(['replay', token]) : again,
+    again: own ?? commandLine(['replay', token ?? '-']),
     ...(token === undefined ? {} : { token }),
   };
-  const misfit = misfitText(result.misfits);
-  // Not the run that was recorded: its result is told all the same, and the exit code says bad input.
-  if (misfit !== undefined) afterwards.push(misfit);
+  sayMisfits(result);
   return json ? jsonReport(result, told) : [terminalReport(result, { ...told, colours: colours() })];
+}
+
+/** Not the run that was recorded: what came of it is told all the same, and the exit code says bad input. */
+export function sayMisfits({ misfits }: RunResult): void {
+  const misfit = misfitText(misfits);
+  if (misfit !== undefined) afterwards.push(misfit);
 }
 
 export const exitCode = ({ violations }: RunResult): number =>

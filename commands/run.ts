@@ -1,5 +1,6 @@
 /*
- * luosim run: live updates from kernel to kernel, with every law checked.
+ * luosim run: live updates from kernel to kernel, with every law checked. What runs is a scenario with its options, a
+ * scenario in a module of the person's own, the text of a program, or what follows from a RAM file.
  */
 import { commandLine } from '../reports/command_line.ts';
 import {
@@ -24,13 +25,18 @@ import {
   refuseBeside,
   text,
 } from './command.ts';
+import { givenInput } from './given_input.ts';
 import { exitCode, renderResult } from './result.ts';
-import { DEFAULT_SEED, SCENARIO_GIVEN, SCENARIO_OPTIONS, scenarioInput } from './scenario.ts';
+import { DEFAULT_SEED, inputFrom, SCENARIO_GIVEN, SCENARIO_OPTIONS, scenarioInput } from './scenario.ts';
+import { isModule, scenarioModule } from './scenario_module.ts';
 import { progress } from './terminal.ts';
 
 export const RUN = entry({
   name: 'run',
   summary: 'run live updates from kernel to kernel, and check every law',
+  arguments: [
+    ['[file]', 'the text of a program, which brings its machine and seed along; or a module with a scenario'],
+  ],
   options: [
     ...SCENARIO_OPTIONS,
     ['--json', 'print the result as JSON'],
@@ -55,17 +61,12 @@ interface RunOrder {
   readonly again: string;
 }
 
-function runOrder(given: Given): RunOrder {
-  const bootPath = text(given, 'bootRam');
+async function runOrder(given: Given, [path]: readonly string[]): Promise<RunOrder> {
   const savePath = text(given, 'saveRam');
-  const boot = bootPath === undefined ? undefined : { path: bootPath, file: ramFile(given, bootPath) };
-  const { input, options } =
-    boot === undefined ? scenarioInput(given) : { input: boot.file.header, options: undefined };
+  const { input, options, boot, words } = await source(given, path);
   if (savePath !== undefined && input.program.generations.length === 1) {
-    throw new BadInput('--save-ram: with --generations 1 no kernel jumps; give 2 or more');
+    throw new BadInput('--save-ram: no kernel jumps where there is only one; give two or more');
   }
-  // Where the result goes does not decide what happens.
-  const seeded = bootPath === undefined ? { ...given, seed: text(given, 'seed') ?? DEFAULT_SEED } : given;
   return {
     input,
     options,
@@ -73,9 +74,44 @@ function runOrder(given: Given): RunOrder {
     boot,
     save: savePath === undefined ? undefined : { path: savePath, replacement: replacement(savePath) },
     json: given.json === true,
-    again: commandLine(['run', ...optionsGiven(seeded, ['saveRam'])]),
+    again: commandLine(['run', ...words]),
   };
 }
+
+interface Source extends Pick<RunOrder, 'input' | 'options' | 'boot'> {
+  /** What to type to run it again; where the result goes does not decide what happens. */
+  readonly words: readonly string[];
+}
+
+/** What is to be run, wherever the person says that it comes from. */
+async function source(given: Given, path: string | undefined): Promise<Source> {
+  const words = optionsGiven(given, ['saveRam']);
+  const seeded = optionsGiven({ ...given, seed: text(given, 'seed') ?? DEFAULT_SEED }, ['saveRam']);
+  const bootPath = text(given, 'bootRam');
+  if (path !== undefined) refuseBeside(given, quoted(path), ['scenario', 'bootRam']);
+  if (bootPath !== undefined) {
+    const file = ramFile(given, bootPath);
+    return { input: file.header, options: undefined, boot: { path: bootPath, file }, words };
+  }
+  const named = text(given, 'scenario');
+  const module = path ?? named;
+  if (module !== undefined && (isModule(module) || named?.includes('/') === true)) {
+    const scenario = await scenarioModule(
+      module,
+      path === undefined ? `--scenario ${quoted(module)}` : quoted(module),
+    );
+    const { input } = inputFrom(given, scenario);
+    return { input, options: undefined, boot: undefined, words: [...asArgument(path), ...seeded] };
+  }
+  if (path === undefined) return { ...scenarioInput(given), boot: undefined, words: seeded };
+  refuseBeside(given, quoted(path), SCENARIO_GIVEN);
+  const { input, options } = givenInput([path], false);
+  return { input, options, boot: undefined, words: [...asArgument(path), ...words] };
+}
+
+/** A path that no command takes for an option. */
+const asArgument = (path: string | undefined): string[] =>
+  path === undefined ? [] : [path !== '-' && path.startsWith('-') ? `./${path}` : path];
 
 function runWork({ input, boot, save }: RunOrder): RunResult {
   let unsaved: FileProblem | undefined;

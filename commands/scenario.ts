@@ -2,7 +2,7 @@
  * The input of a run from a scenario and its options: typed by a person, or kept in a token.
  */
 import { ramBytesFor } from '../scenarios/many_sessions.ts';
-import { SCENARIOS } from '../scenarios/table.ts';
+import { SCENARIOS, type Scenario } from '../scenarios/table.ts';
 import {
   GENERATIONS_MAX,
   ICOUNT,
@@ -21,7 +21,10 @@ const DEFAULT_REVISION = 'april-v1-p1';
 export const DEFAULT_SEED = '1';
 
 export const SCENARIO_OPTIONS: readonly Described[] = [
-  ['--scenario <name>', SCENARIOS.map(({ name, text }) => `${name}: ${text}`).join('; ')],
+  [
+    '--scenario <name>',
+    `${SCENARIOS.map(({ name, text }) => `${name}: ${text}`).join('; ')}; or a module of your own, like ./mine.mjs`,
+  ],
   ['--revision <list>', `one, or one for each kernel with commas between: ${REVISION_NAMES}`],
   ...PATCH_OPTIONS,
   ['--generations <n>', `kernels, one more than updates (default: ${DEFAULTS.generations})`],
@@ -43,13 +46,21 @@ export interface ScenarioInput {
   readonly options: ScenarioOptions;
 }
 
-export function scenarioInput(given: Given): ScenarioInput {
+/** The input of a scenario that is known by its name. */
+export const scenarioInput = (given: Given): ScenarioInput => inputFrom(given, namedScenario(given));
+
+function namedScenario(given: Given): Scenario {
   const name = text(given, 'scenario') ?? SCENARIOS[0]?.name;
   const scenario = SCENARIOS.find((known) => known.name === name);
   if (scenario === undefined) {
     const names = SCENARIOS.map((known) => known.name).join(', ');
     throw new BadInput(`--scenario ${quoted(name ?? '')} is not known; give one of: ${names}`);
   }
+  return scenario;
+}
+
+/** The input of a scenario, by the options given. */
+export function inputFrom(given: Given, scenario: Scenario): ScenarioInput {
   refuseBeside(given, `--scenario ${scenario.name}`, scenario.without);
   const generations = whole(given, 'generations', 1, GENERATIONS_MAX) ?? DEFAULTS.generations;
   const sessions = whole(given, 'sessions', 0, NUMBERS_MAX) ?? DEFAULTS.sessions;

@@ -5,6 +5,7 @@
 import { printProgram, type RunInput, recordingOf, simulate } from '../sim/index.ts';
 import { BadInput, EXIT, entry, type Given } from './command.ts';
 import { givenInput, INPUT_ARGUMENT } from './given_input.ts';
+import { sayMisfits } from './result.ts';
 
 interface ShowOrder {
   readonly input: RunInput;
@@ -24,6 +25,7 @@ export const SHOW = entry({
     if (!record) return input;
     const result = simulate(input);
     if (typeof result === 'string') throw new BadInput(result);
+    sayMisfits(result);
     return recordingOf(input, result);
   },
   render: (input) => [printProgram(input)],

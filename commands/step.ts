@@ -6,6 +6,7 @@ import { diffReport, stateReport, stepsReport } from '../reports/step.ts';
 import { diffStates, type RunInput, type StateReport, type StepsReport, watchSteps } from '../sim/index.ts';
 import { BadInput, EXIT, entry, type Given, quoted, refuseBeside, whole } from './command.ts';
 import { givenInput, INPUT_ARGUMENT } from './given_input.ts';
+import { sayMisfits } from './result.ts';
 import { colours } from './terminal.ts';
 
 const STEPS_MAX = 1e12;
@@ -37,8 +38,11 @@ export const STEP = entry({
   work: ({ input, from, count, at }: StepOrder): StepsReport => {
     const report = watchSteps(input, { from, count, at });
     const missing = at.find((step) => step >= report.total);
-    if (missing === undefined) return report;
-    throw new BadInput(`step ${missing} is not there: the run has steps 0 to ${report.total - 1}`);
+    if (missing !== undefined) {
+      throw new BadInput(`step ${missing} is not there: the run has steps 0 to ${report.total - 1}`);
+    }
+    sayMisfits(report.result);
+    return report;
   },
   render: (report, { at, from, json }) => {
     const states = at.map((step) => report.states.find(({ event }) => event.step === step) as StateReport);

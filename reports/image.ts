@@ -27,6 +27,7 @@ const UNREACHED_SHOWN = 3;
 const MISSING_SHOWN = 3;
 const LOG_SHOWN = 5;
 /** Widths of columns. */
+const NAME = 30;
 const PATH = 22;
 const LAST = 16;
 
@@ -247,10 +248,10 @@ function bootText({ bootKind, state, liveupdateNum }: IncomingReport): string {
   return `boots with the handover, live update ${liveupdateNum}`;
 }
 
-function verdict({ isBroken, problemCount, sessions }: ImageReport, colours: Colors): string {
+function verdict({ isBroken, problemCount, sessions, incoming: next }: ImageReport, colours: Colors): string {
   const { count, files } = sessions;
   const names = count === 0 ? '' : `, ${counted(count, 'session')} with ${counted(files, 'file')}`;
-  if (!isBroken) return colours.green(`nothing broken${names}`);
+  if (!isBroken) return colours.green(`nothing broken${names}${next === undefined ? '; not booted' : ''}`);
   return colours.red(problemCount === 0 ? `broken${names}` : `${counted(problemCount, 'problem')}${names}`);
 }
 
@@ -263,11 +264,12 @@ export function* imageFields(pieces: Iterable<Piece>): Generator<string, void, v
     const lines = [`${path}  ${struct} at ${hex(phys)}, ${counted(bytes, 'byte')}${preserved}`];
     for (const { name, offset, kind, value } of fields) {
       const shown = typeof value === 'string' ? quotedValue(kind, value) : numberText(kind, value);
-      lines.push(`  ${hex(offset).padStart(6)}  ${name.padEnd(20)} ${shown}`);
+      lines.push(`  ${hex(offset).padStart(6)}  ${name.padEnd(NAME)} ${shown}`);
     }
     for (const problem of problems) lines.push(`  broken  ${problem}`);
     yield lines.map((line) => `${printable(line)}\n`).join('');
   }
+  yield '\n';
 }
 
 const quotedValue = (kind: string, value: string): string =>

@@ -126,6 +126,7 @@ describe('check-image', () => {
     expect(out).toMatch(/^ +0x20 {2}folios\.first +0xa31000$/m);
     expect(out).toMatch(/^radix-leaf\[0\] {2}kho_radix_leaf at 0x869000/m);
     expect(out).toMatch(/^verdict +nothing broken/m);
+    expect(linesOf(out).at(-1)).toMatch(/ --fields$/);
   });
 
   it('--json has the report, and all pieces with --fields', async () => {
@@ -149,7 +150,7 @@ describe('check-image', () => {
     });
     expect(report.again).toBe('npx luosim check-image update.ram');
     const { all, ...rest } = JSON.parse(full.out);
-    expect(rest).toEqual(report);
+    expect(rest).toEqual({ ...report, again: `${report.again} --fields` });
     expect(all).toHaveLength(report.pieces);
     expect(all[0]).toMatchObject({ path: 'kho-root', struct: 'fdt' });
   });
@@ -166,7 +167,7 @@ describe('check-image', () => {
       ),
       expectRefused(
         ['check-image', 'flat.img', '--fdt', 'here'],
-        /--fdt "here" is no address; give one like/,
+        /--fdt "here" is no multiple of 4096; give an address like/,
       ),
       expectRefused(['check-image', 'flat.img', '--with', 'get-name'], /give --revision, too/),
     ]);

@@ -57,6 +57,11 @@ class Comparison {
   readonly #whole = new Set<number>();
   /** Problems of the map's own pages: those of the one less those of the other. */
   #mapProblems = 0;
+  /** A page of each, while it is compared. */
+  readonly #page: readonly [Int32Array, Int32Array] = [
+    new Int32Array(PAGE_SIZE / 4),
+    new Int32Array(PAGE_SIZE / 4),
+  ];
   /** A bit for each byte that is part of an address, by page. */
   readonly #addresses = new Map<number, Uint8Array>();
 
@@ -187,8 +192,11 @@ class Comparison {
 
   /** Offset of the first byte that differs and is no part of an address; at most a page. */
   #firstByte(one: number, other: number, bytes: number): number | undefined {
-    const [mine, theirs] = [words(this.#one.memory, one, bytes), words(this.#other.memory, other, bytes)];
-    for (let w = 0; w < mine.length; w++) {
+    const [mine, theirs] = this.#page;
+    const n = Math.ceil(bytes / 4);
+    this.#one.memory.loadWords(one, mine, 0, n);
+    this.#other.memory.loadWords(other, theirs, 0, n);
+    for (let w = 0; w < n; w++) {
       const differing = (mine[w] as number) ^ (theirs[w] as number);
       if (differing === 0) continue;
       for (let byte = 0; byte < 4 && w * 4 + byte < bytes; byte++) {
@@ -254,13 +262,6 @@ class Comparison {
     }
     return undefined;
   }
-}
-
-/** At most a page, in whole words: a piece ends with its field, memory does not. */
-function words(memory: Memory, at: number, bytes: number): Int32Array {
-  const found = new Int32Array(Math.ceil(bytes / 4));
-  memory.loadWords(at, found, 0, found.length);
-  return found;
 }
 
 const moreText = (n: number): string => (n > 0 ? `${n} more` : 'fewer');

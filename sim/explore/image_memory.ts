@@ -73,7 +73,10 @@ export class ImageMemory implements Memory, Backdrop {
 
   loadWords(address: number, target: Int32Array, at: number, n: number): void {
     if (!this.has(address, n * 4)) throw new PageFault(address);
-    for (let k = 0; k < n; k++) target[at + k] = this.load32(address + k * 4);
+    const aligned = (address & 3) === 0;
+    for (let k = 0; k < n; k++) {
+      target[at + k] = aligned ? this.wordAt(address + k * 4) : this.load32(address + k * 4);
+    }
   }
 
   wordAt(address: number): number {

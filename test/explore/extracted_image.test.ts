@@ -207,7 +207,7 @@ describe('an extract is refused with the place and the reason', () => {
   const place = fc.constantFrom(...paths(whole).slice(1));
   const values = fc.constantFrom(null, 7, -1, 2 ** 60, '', 'x', '0x1000', '0xfffffffffffff', [], {}, [[]]);
 
-  test.prop([place, values], { numRuns: 100 })('whatever stands anywhere in it', (path, value) => {
+  test.prop([place, values], { numRuns: 60 })('whatever stands anywhere in it', (path, value) => {
     const result = changed('k734-flb-test-4sessions', (json) => {
       let target = json;
       for (const key of path.slice(0, -1)) target = target[key];

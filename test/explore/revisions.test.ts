@@ -9,7 +9,7 @@ import { Decisions, type Fault } from '../../sim/base/decisions.ts';
 import type { RunResult } from '../../sim/explore/result.ts';
 import { run } from '../../sim/explore/run.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
-import type { Program, TaskProgram } from '../../sim/user/program.ts';
+import type { Action, Program, TaskProgram } from '../../sim/user/program.ts';
 import { MIB, machineFor } from '../support/system.ts';
 
 const NAMES = REVISIONS.map(({ name }) => name);
@@ -90,5 +90,35 @@ describe('a session created beside the reboot', () => {
 
   it.each(['v7.1', 'v7.3'])('is there or was never acknowledged on %s', (revision) => {
     expect(lost(revision)).toEqual(new Set());
+  });
+});
+
+describe('sessions that come back beside each other, and beside the reboot', () => {
+  const names = (first: number, count = 3) => ({ pattern: 's%d', first, count });
+  const back = (first: number): Action[] => [
+    { do: 'retrieve', names: names(first) },
+    { do: 'finish', names: names(first) },
+    { do: 'close', names: names(first) },
+    { do: 'create', names: names(first) },
+  ];
+  const leave: Action[] = [{ do: 'load' }, { do: 'reboot' }];
+  const inTurn = (...all: Action[][]): TaskProgram[][] => all.map((actions) => [{ process: 'p', actions }]);
+
+  it.each(NAMES)('are there once, whatever the schedule, on %s', (revision) => {
+    const beside = [0, 3, 6].map((first): TaskProgram => ({ process: 'p', actions: back(first) }));
+    const generations = [
+      { revision, stages: inTurn([{ do: 'open' }, { do: 'create', names: names(0, 9) }], leave) },
+      { revision, stages: [...inTurn([{ do: 'open' }]), [...beside, { process: 'init', actions: leave }]] },
+      { revision, stages: inTurn([{ do: 'open' }]) },
+    ];
+    const excluded = ['v7.1', 'v7.3'].includes(revision);
+    for (let seed = 0; seed < 12; seed++) {
+      const { violations, generations: ran } = runProgram({ generations }, String(seed));
+      // Without the lock of the reboot, what is created beside it may be lost; nothing else is wrong.
+      const laws = violations.map(({ law }) => law);
+      expect(excluded ? laws : laws.filter((law) => law !== 'preservation')).toEqual([]);
+      const retrieved = ran[1]?.actions.filter(({ verb }) => verb === 'retrieve') ?? [];
+      expect(retrieved.every(({ result }) => result === 'OK')).toBe(true);
+    }
   });
 });

@@ -54,12 +54,12 @@ function done(
       for (let n = 0; n < step; n++) {
         const name = sessionName(next++);
         const fd = caller.create(name);
-        expect(fd).toBeGreaterThanOrEqual(0);
+        if (fd < 0) throw new Error(`create answered ${fd}`);
         open.push([name, fd]);
       }
     } else if (step === 'close') {
       const last = open.pop();
-      if (last !== undefined) expect(caller.close(last[1])).toBe(0);
+      if (last !== undefined) caller.close(last[1]);
     } else if (failing && step.fail < open.length) {
       expect(reboot(system)).toBe(-ERRNO.EIO);
     }
@@ -128,10 +128,10 @@ describe.each(NAMES)('%s', (name) => {
   const revision = named(name);
 
   it('undoes an attempt that fails at any session; the next writes what the first would have written', () => {
-    const clean = done(revision, [5], false);
+    const clean = done(revision, [4], false);
     leave(clean.system);
-    for (let k = 0; k < 5; k++) {
-      const failed = done(revision, [5], false, [{ point: FREEZE, nth: k }]);
+    for (let k = 0; k < 4; k++) {
+      const failed = done(revision, [4], false, [{ point: FREEZE, nth: k }]);
       const before = storeBytes(failed.system);
       expect(reboot(failed.system)).toBe(-ERRNO.EIO);
       const after = storeBytes(failed.system);
@@ -143,20 +143,23 @@ describe.each(NAMES)('%s', (name) => {
       expect(after.equals(before)).toBe(true);
       leave(failed.system);
       expect(handoverDifference(handoverOf(clean.system), handoverOf(failed.system))).toBeUndefined();
-      expectHandedOver(failed);
+      if (k === 3) expectHandedOver(failed);
+      else failed.system.kernel.machine.dispose();
     }
   });
+});
 
+describe('an attempt that succeeds', () => {
   const step = fc.oneof(
     fc.integer({ min: 1, max: 4 }),
     fc.constantFrom<Step>('close'),
     fc.record({ fail: fc.integer({ min: 0, max: 7 }) }),
   );
-  test.prop([fc.array(step, { minLength: 2, maxLength: 10 })], { numRuns: 12 })(
+  test.prop([fc.constantFrom(...NAMES), fc.array(step, { minLength: 2, maxLength: 10 })], { numRuns: 15 })(
     'writes the same, however often it failed before and whatever came and went',
-    (steps) => {
-      const failed = done(revision, steps, true);
-      expect(differenceOf(failed, done(revision, steps, false))).toBeUndefined();
+    (name, steps) => {
+      const failed = done(named(name), steps, true);
+      expect(differenceOf(failed, done(named(name), steps, false))).toBeUndefined();
       expectHandedOver(failed);
     },
   );

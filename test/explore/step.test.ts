@@ -1,6 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import takenName from '../../scenarios/taken_name.ts';
+import { EVENT_WORDS } from '../../sim/explore/event_words.ts';
 import type { RunInput } from '../../sim/explore/run_input.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
 import { diffStates } from '../../sim/explore/state_diff.ts';
@@ -9,6 +13,7 @@ import type { KernelStateReport, StepsReport } from '../../sim/explore/step_repo
 import { inputs } from '../support/inputs.ts';
 import { MIB } from '../support/system.ts';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MACHINE = { ramBytes: 16 * MIB, nodes: 1, cpus: 2 };
 const EVERYTHING = { from: 0, count: Number.POSITIVE_INFINITY, at: [] };
 
@@ -38,7 +43,7 @@ describe('watching a run', () => {
         const wanted = new Set(at.filter((step) => step < watched.total));
         expect(new Set(watched.states.map(({ event }) => event.step))).toEqual(wanted);
       }),
-      { numRuns: 25 },
+      { numRuns: 20 },
     );
   });
 
@@ -196,6 +201,17 @@ describe('a state', () => {
     expect(blocked).toBeGreaterThan(3);
     expect(preempted).toBeGreaterThan(3);
   });
+});
+
+it('words of events are told for kernel functions that there are', () => {
+  const sources = readdirSync(join(ROOT, 'sim'), { recursive: true, encoding: 'utf8' });
+  const functions = sources
+    .filter((path) => path.endsWith('.ts'))
+    .flatMap((path) => [
+      ...readFileSync(join(ROOT, 'sim', path), 'utf8').matchAll(/kernelFunction\('(\w+)'\)/g),
+    ])
+    .map(([, name]) => name);
+  expect(functions).toEqual(expect.arrayContaining(Object.keys(EVENT_WORDS)));
 });
 
 describe('a difference of two states', () => {

@@ -144,7 +144,7 @@ describe('what is no token', () => {
         fc.pre(typed !== token);
         expect(refused(typed)).toMatch(/^is (mistyped or )?cut off/);
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 
@@ -173,7 +173,7 @@ describe('what is no token', () => {
       fc.property(fc.constantFrom(1, 16, 3), words, (kind, rest) => {
         expect(refused(forged([1, kind, ...rest]))).toMatch(/^is (damaged inside|of a kind)/);
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 
@@ -186,7 +186,7 @@ describe('what is no token', () => {
         const answer = decodeToken(forged(words));
         if (typeof answer !== 'string') expect(answer).toEqual(content);
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 

@@ -5,11 +5,24 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import { ROOT } from './cli.ts';
 
-export type Luosim = typeof import('../../sim/index.ts');
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What it takes to run a program. */
+export type Luosim = Pick<
+  typeof import('../../sim/index.ts'),
+  'Decisions' | 'ICOUNT' | 'Machine' | 'PiecePool' | 'run'
+>;
+
+const ENTRY = `
+  export { Decisions } from './sim/base/decisions.ts';
+  export { run } from './sim/explore/run.ts';
+  export { ICOUNT } from './sim/kernel/cost.ts';
+  export { Machine } from './sim/machine/machine.ts';
+  export { PiecePool } from './sim/machine/pool.ts';
+`;
 
 /** What a bundle of modules needs that are no ECMAScript modules; its names are nobody else's. */
 export const BANNER = {
@@ -24,7 +37,7 @@ export async function changedLuosim(replacements: readonly Replacement[]): Promi
   const counts = replacements.map(() => 0);
   const outfile = join(directory, 'luosim.mjs');
   await build({
-    entryPoints: [join(ROOT, 'sim/index.ts')],
+    stdin: { contents: ENTRY, resolveDir: ROOT },
     outfile,
     bundle: true,
     format: 'esm',

@@ -91,6 +91,14 @@ const DAMAGES: readonly Damage[] = [
   },
 ];
 
+/** The text with one to three damages. */
+export function mutant(text: string, random: RandomStream): string {
+  let damaged = text;
+  for (let damages = 1 + random.below(3); damages > 0; damages--)
+    damaged = pick(DAMAGES, random)(damaged, random);
+  return damaged;
+}
+
 /** Reads damaged texts; how many were refused, how many are inputs still. */
 export function checkMutants(
   texts: readonly string[],
@@ -100,9 +108,7 @@ export function checkMutants(
   const random = new RandomStream(seed);
   const outcome = { refused: 0, read: 0 };
   for (let i = 0; i < count; i++) {
-    let text = pick(texts, random);
-    for (let damages = 1 + random.below(3); damages > 0; damages--)
-      text = pick(DAMAGES, random)(text, random);
+    const text = mutant(pick(texts, random), random);
     if (refusedWithPlace(text)) outcome.refused++;
     else outcome.read++;
   }

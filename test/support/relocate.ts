@@ -51,7 +51,9 @@ export function relocated({ memory, fdtPhys }: Image, seed: string): Image {
     const to = places.take(order);
     blocks.push([pfnOf(to), order]);
     for (let page = 0; page < pagesOf(order); page++) moved.set(pfnOf(phys) + page, pfnOf(to) + page);
-    ram.storeBytes(to, memory.loadBytes(phys, pagesOf(order) * PAGE_SIZE));
+    const words = new Int32Array((pagesOf(order) * PAGE_SIZE) / 4);
+    memory.loadWords(phys, words, 0, words.length);
+    ram.storeWords(to, words, 0, words.length);
   }
   const turned = (address: number): number => {
     const page = moved.get(Math.floor(address / PAGE_SIZE));

@@ -331,7 +331,7 @@ describe.each(REVISIONS.map((revision) => [revision.name, revision] as const))('
       fc.property(arbitraryCall, (call) => {
         expect(world.make(call)).toEqual(expected(rules, KNOWN, call));
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });
