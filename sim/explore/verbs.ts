@@ -104,9 +104,9 @@ const BYTES: Operand<number> = {
   usage: 'bytes SIZE',
   read: (words) => {
     words.expect('bytes');
-    if (words.peek()?.text !== '0') return takeSize(words, 'a size');
-    words.expect('0');
-    return 0;
+    return /^\d+$/.test(words.peek()?.text ?? '')
+      ? takeWhole(words, 'a size', 0, Number.MAX_SAFE_INTEGER)
+      : takeSize(words, 'a size');
   },
   write: (value) => `bytes ${value === 0 ? '0' : writtenSize(value)}`,
   error: number('bytes').error,
