@@ -38,12 +38,10 @@ const PROGRAM: Program = {
 
 /** Two more places where a task may be preempted, on the way of every retrieve and every reboot. */
 const MORE_POINTS: readonly Replacement[] = [
-  [
-    /^(const LOOKED_UP) = /m,
-    "const MORE = [definePoint('luo_test', 'found'), definePoint('luo_test', 'written')];\n$&",
-  ],
-  [/if \((this.*sched\.contended)\) yield LOOKED_UP;/, 'if ($1) yield MORE[0]!;\n$&'],
-  [/if \((this.*sched\.contended)\) yield SERIALIZED;/, 'if ($1) yield MORE[1]!;\n$&'],
+  [/^(const LOOKED_UP) = /m, "const FOUND = definePoint('luo_test', 'found');\n$&"],
+  [/^(const SERIALIZED) = /m, "const WRITTEN = definePoint('luo_test', 'written');\n$&"],
+  [/if \((this.*sched\.contended)\) yield LOOKED_UP;/, 'if ($1) yield FOUND;\n$&'],
+  [/if \((this.*sched\.contended)\) yield SERIALIZED;/, 'if ($1) yield WRITTEN;\n$&'],
 ];
 /** The place between lookup and lock of a retrieve under another name. */
 const OTHER_NAME: readonly Replacement[] = [
