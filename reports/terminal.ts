@@ -100,7 +100,7 @@ function header({ machine, profile, seed, program }: RunResult, colours: Colors)
 
 function kernel(title: string, generation: GenerationReport, colours: Colors): string[] {
   const lines = [colours.bold(row(title, '', '', span(generation.bootedAt)))];
-  for (const phase of phases(generation.actions)) lines.push(phaseRow(phase, colours));
+  for (const phase of phases(generation.actions)) lines.push(phaseRow(phase, generation, colours));
   if (generation.state === 'panicked') {
     const last = wrap(printable(generation.dmesg.at(-1) ?? 'panicked'), COLUMNS - 2).slice(0, 2);
     lines.push(...last.map((line) => colours.red(`  ${line}`)));
@@ -154,10 +154,14 @@ function phases(actions: readonly ActionReport[]): Phase[] {
   return [...byKind.values()];
 }
 
-function phaseRow({ first, calls, compared, copied, time, failures }: Phase, colours: Colors): string {
+function phaseRow(
+  { first, calls, compared, copied, time, failures }: Phase,
+  { outgoingSessions }: GenerationReport,
+  colours: Colors,
+): string {
   const failed = failures.size > 0 ? `: ${[...failures].join(', ')}` : '';
   const line = row(
-    `  ${phaseName(first, copied)}${failed}`,
+    `  ${phaseName(first, copied, outgoingSessions)}${failed}`,
     first.names.length > 0 || calls !== 1 ? grouped(calls) : '',
     compared > 0 ? grouped(compared) : '',
     span(time),
@@ -165,12 +169,12 @@ function phaseRow({ first, calls, compared, copied, time, failures }: Phase, col
   return failed === '' ? line : colours.yellow(line);
 }
 
-function phaseName({ verb, phase }: ActionReport, copied: number): string {
+function phaseName({ verb, phase }: ActionReport, copied: number, outgoing: number): string {
   switch (verb) {
     case 'open':
       return copied > 0 ? `open: deserialize ${counted(copied, 'session')}` : 'open';
     case 'reboot':
-      return `reboot hook: serialize ${counted(copied, 'session')}`;
+      return `reboot hook: serialize ${counted(outgoing, 'session')}`;
     case 'load':
       return 'load the next kernel';
     case 'close-device':
