@@ -6,7 +6,9 @@ import {
   type MachineParams,
   machineParamsError,
   NODES_MAX,
+  PROFILES,
   parseRevision,
+  profileByName,
   REVISIONS,
   type Revision,
   withPatches,
@@ -15,6 +17,7 @@ import { BadInput, type Described, type Given, quoted, ramSize, text, whole } fr
 
 const DEFAULTS = { nodes: 1, cpus: 2 } as const;
 
+export const PROFILE_NAMES = PROFILES.map(({ name }) => name).join(', ');
 export const REVISION_NAMES = REVISIONS.map(({ name }) => name).join(', ');
 
 export const MACHINE_OPTIONS: readonly Described[] = [
@@ -38,6 +41,13 @@ export function machine(given: Given, defaultRamBytes: number): MachineParams {
   throw new BadInput(
     `--ram ${quoted(text(given, 'ram') ?? 'by default')}, --nodes ${params.nodes}: ${error}`,
   );
+}
+
+/** Name of the price list. */
+export function profile(given: Given): string {
+  const name = text(given, 'profile') ?? PROFILES[0]?.name ?? '';
+  if (profileByName(name) !== undefined) return name;
+  throw new BadInput(`--profile ${quoted(name)} is not known; known: ${PROFILE_NAMES}`);
 }
 
 /** Names of revisions, the patches of --with and --without applied and taken out. */

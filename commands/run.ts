@@ -10,9 +10,9 @@ import {
   decodeRamFile,
   FileProblem,
   GENERATIONS_MAX,
-  ICOUNT,
   longestNameBytes,
   NUMBERS_MAX,
+  PROFILES,
   type RamFile,
   Replacement,
   type RunInput,
@@ -34,7 +34,15 @@ import {
   text,
   whole,
 } from './command.ts';
-import { MACHINE_OPTIONS, machine, PATCH_OPTIONS, REVISION_NAMES, revisionNames } from './machine.ts';
+import {
+  MACHINE_OPTIONS,
+  machine,
+  PATCH_OPTIONS,
+  PROFILE_NAMES,
+  profile,
+  REVISION_NAMES,
+  revisionNames,
+} from './machine.ts';
 import { colours, progress } from './terminal.ts';
 
 const NAME_BYTES_MAX = SESSION_NAME_LENGTH - 1;
@@ -54,6 +62,7 @@ export const RUN = entry({
     ['--seed <text>', `decides all that is left open (default: ${DEFAULTS.seed})`],
     ['--ram <size>', 'like 512M or 1T (default: 1G, or the power of two that the sessions need)'],
     ...MACHINE_OPTIONS,
+    ['--profile <name>', `prices of virtual time: ${PROFILE_NAMES} (default: ${PROFILES[0]?.name})`],
     ['--json', 'print the result as JSON'],
     ['--save-ram <file>', 'save what crossed the last jump'],
     ['--boot-ram <file>', 'boot from a saved file; it brings its machine, seed and program along'],
@@ -107,7 +116,7 @@ function runInput(given: Given): RunInput {
   const pattern = namePattern(given, sessions);
   return {
     machine: machine(given, ramBytesFor(sessions)),
-    profile: ICOUNT.name,
+    profile: profile(given),
     seed: text(given, 'seed') ?? DEFAULTS.seed,
     program: scenario.program({ revisions, generations, sessions, pattern }),
   };
@@ -141,7 +150,7 @@ function runWork({ input, boot, save }: RunOrder): RunResult {
 
 function ramFile(given: Given, path: string): RamFile {
   const others = ['scenario', 'revision', 'with', 'without', 'generations', 'sessions', 'name', 'seed'];
-  refuseBeside(given, '--boot-ram', [...others, 'ram', 'nodes', 'cpus']);
+  refuseBeside(given, '--boot-ram', [...others, 'ram', 'nodes', 'cpus', 'profile']);
   const what = `--boot-ram ${quoted(path)}`;
   const file = hostFile(what, 'give a file that luosim run --save-ram wrote', () =>
     decodeRamFile(readPieces(path)),

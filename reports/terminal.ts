@@ -14,6 +14,7 @@ import {
   type GenerationReport,
   type HandoverReport,
   LAWS,
+  longestBlackout,
   NO_RETURN,
   type RunResult,
   type Time,
@@ -130,7 +131,7 @@ function phases(actions: readonly ActionReport[]): Phase[] {
       byKind.set(kind, phase);
     }
     phase.calls += calls;
-    phase.compared += steps.hop ?? 0;
+    phase.compared += (steps.hop ?? 0) + (steps.farHop ?? 0);
     phase.copied += steps.entryCopied ?? 0;
     phase.time = plus(phase.time, since(from, to));
     if (result !== 'OK' && result !== NO_RETURN) phase.failures.add(result);
@@ -205,9 +206,10 @@ function between({ generations }: RunResult, colours: Colors): string {
 function verdict(result: RunResult, colours: Colors): string[] {
   const { openLosses, violations, digest } = result;
   const lines = [''];
-  const gap = blackout(result.generations);
+  const gap = longestBlackout(result.generations);
   if (gap !== undefined) {
-    lines.push(labelled('blackout', `${span(gap)} for reboot hook, boot and first open`));
+    const times = Object.entries(gap.times).map(([name, time]) => `${span(time)} by ${name}`);
+    lines.push(labelled('blackout', `${times.join(', ')}: reboot, boot, first open`));
   }
   for (const loss of openLosses.slice(0, LOSSES_SHOWN)) {
     const said = wrap(printable(loss), COLUMNS - LABEL).slice(0, 2);
@@ -237,17 +239,4 @@ function broken({ law, text, generation }: Violation, colours: Colors): string[]
     ...said.map((line, i) => colours.red(labelled(i === 0 ? 'broken' : '', line))),
     ...wrong.map((line) => labelled('', line)),
   ];
-}
-
-/** The longest time from a reboot(2) until the next kernel's device was open. */
-function blackout(generations: readonly GenerationReport[]): Time | undefined {
-  let longest: Time | undefined;
-  for (const [i, { actions, bootedAt, bootKind }] of generations.entries()) {
-    const reboot = generations[i - 1]?.actions.find(({ result }) => result === NO_RETURN);
-    const open = actions.find(({ verb }) => verb === 'open');
-    if (reboot === undefined || open === undefined || bootKind !== 'handover') continue;
-    const time = [reboot, open].reduce((sum, { from, to }) => plus(sum, since(from, to)), bootedAt);
-    if (longest === undefined || since(longest, time).seconds >= 0) longest = time;
-  }
-  return longest;
 }

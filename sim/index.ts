@@ -12,6 +12,7 @@ export {
   RAM_BYTES_MIN,
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
+export { type Blackout, longestBlackout, priceOf } from './explore/blackout.ts';
 export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {
@@ -29,8 +30,9 @@ export {
 export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
 export type { RunInput } from './explore/run_input.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
-export { ICOUNT } from './kernel/cost.ts';
+export { PROFILES, profileByName, SOURCES } from './kernel/cost.ts';
 export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
+export { type CostProfile, STEP_KINDS, type StepKind } from './machine/cpu.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';
 export { PiecePool } from './machine/pool.ts';
 export { longestNameBytes, type Names, NUMBERS_MAX, plainName } from './user/names.ts';

@@ -26,6 +26,9 @@ export const HANDLER_COMPATIBLE_LENGTH = 48;
 /** LIVEUPDATE_FLB_COMPAT_LENGTH. */
 export const FLB_COMPATIBLE_LENGTH = 48;
 
+/** Last-level cache of the priced machine: a list that takes more comes from memory at every hop. */
+export const CACHE_BYTES = 32 * 2 ** 20;
+
 /** fs.nr_open: no process can have more descriptors (fs/file.c). */
 export const NR_OPEN = 1_048_576;
 /** files_maxfiles_init: fs.file-max is free memory in KiB / 10, at least NR_FILE. */

@@ -14,11 +14,12 @@
 import { Digest } from '../base/digest.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { type Pfn, type Phys, physOf } from '../base/units.ts';
+import { profileByName } from '../kernel/cost.ts';
 import { machineParamsError } from '../machine/machine.ts';
 import type { Ram } from '../machine/ram.ts';
 import { isObject, isWhole, programError } from './program_json.ts';
 import type { Jump } from './run.ts';
-import { profileByName, type RunInput } from './run_input.ts';
+import type { RunInput } from './run_input.ts';
 
 export const RAM_FILE_SCHEMA_VERSION = 1;
 

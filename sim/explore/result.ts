@@ -62,6 +62,8 @@ export interface GenerationReport {
   readonly bootKind: BootKind;
   readonly state: KernelState;
   readonly bootedAt: Time;
+  /** Steps until then, by kind. */
+  readonly bootSteps: Readonly<Record<string, number>>;
   readonly endedAt: Time;
   readonly scratchBytes: number;
   readonly freePages: number;

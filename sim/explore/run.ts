@@ -18,7 +18,7 @@ import { Violations } from '../check/violation.ts';
 import type { BootOptions, Kernel } from '../kernel/kernel.ts';
 import { revisionByName } from '../kernel/revisions.ts';
 import { Column } from '../machine/column.ts';
-import { STEP_KINDS, type VirtualTime } from '../machine/cpu.ts';
+import { type Cpus, STEP_KINDS, type VirtualTime } from '../machine/cpu.ts';
 import type { BootParams, Machine } from '../machine/machine.ts';
 import { Agent, type AgentMemory, agentBody, NO_DEVICE, type Observer, type World } from '../user/agent.ts';
 import { KhoTest } from '../user/kho_test.ts';
@@ -89,11 +89,11 @@ class Run implements Observer {
     for (const [generation, kernelProgram] of program.generations.entries()) {
       this.#violations.generation = generation;
       const system = this.#boot(kernelProgram, generation, params);
-      const bootedAt = machine.cpus.current.now();
+      const booted: Booted = { at: machine.cpus.current.now(), steps: stepsOf(machine.cpus) };
       this.#runStages(system, kernelProgram);
       const jumps = system.kernel.state === 'rebooting';
       const handover = jumps ? this.#handover(system, kernelProgram) : undefined;
-      const report = this.#report(system, bootedAt, handover);
+      const report = this.#report(system, booted, handover);
       generations.push(report);
       digest.mixText(report.digest);
       if (!jumps) {
@@ -258,7 +258,7 @@ class Run implements Observer {
     return this.#request.atJump?.({ generation: kernel.generation, params, digest }) ?? params;
   }
 
-  #report(system: System, bootedAt: Time, handover: HandoverReport | undefined): GenerationReport {
+  #report(system: System, booted: Booted, handover: HandoverReport | undefined): GenerationReport {
     const { kernel, kho, luo } = system;
     const { cpus } = this.#machine;
     return {
@@ -266,7 +266,8 @@ class Run implements Observer {
       release: kernel.revision.release,
       bootKind: kernel.bootKind,
       state: kernel.state,
-      bootedAt,
+      bootedAt: booted.at,
+      bootSteps: booted.steps,
       endedAt: latest(cpus),
       scratchBytes: kho.scratch.reduce((sum, { bytes }) => sum + bytes, 0),
       freePages: kernel.buddy.nrFree,
@@ -275,7 +276,7 @@ class Run implements Observer {
       incomingSessions: luo.sessions.incoming.count,
       outgoingSessions: luo.sessions.outgoing.count,
       handover,
-      steps: Object.fromEntries(STEP_KINDS.map((kind, i) => [kind, cpus.steps[i] as number])),
+      steps: stepsOf(cpus),
       warnings: kernel.log.warnings,
       oopses: kernel.log.oopses,
       dmesg: kernel.log.lines.map(
@@ -293,6 +294,13 @@ function whyCold({ log: { lines } }: Kernel): string {
   return (lines[givenUp - 1] ?? lines.at(-1))?.text ?? '';
 }
 
-type Time = VirtualTime;
+/** When a kernel had booted, and what that took. */
+interface Booted {
+  readonly at: VirtualTime;
+  readonly steps: Readonly<Record<string, number>>;
+}
+
+const stepsOf = ({ steps }: Cpus): Record<string, number> =>
+  Object.fromEntries(STEP_KINDS.map((kind, i) => [kind, steps[i] as number]));
 
 const dmesgMicros = (ns: number): string => String(Math.floor(ns / 1000)).padStart(6, '0');

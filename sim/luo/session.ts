@@ -129,7 +129,7 @@ export class LuoSessions implements Stateful {
   /** A file for a new session, or a negative errno. `words[at..]` is the name. @kernel luo_session_create */
   *create(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
     if (this.#kernel.has(NAME_CHECK) && !isValidName(words, at)) return -ERRNO.EINVAL;
-    const session = this.#alloc(words, at);
+    const session = this.table.alloc(words, at);
     if (session === NO_SESSION) return -ERRNO.ENOMEM;
     const { serializeRwsem } = this;
     if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
@@ -297,12 +297,6 @@ export class LuoSessions implements Stateful {
     ];
   }
 
-  /** @kernel luo_session_alloc */
-  #alloc(words: Int32Array, at: number): SessionHandle {
-    this.#kernel.charge(STEP.slabAlloc, 1);
-    return this.table.alloc(words, at);
-  }
-
   /** Links a session: -EEXIST, -ENOMEM, -ENOSPC; the outgoing list gets its block first. @kernel luo_session_insert */
   *#insert(task: Task, list: SessionList, session: SessionHandle): Op<number> {
     const { rwsem } = list;
@@ -347,7 +341,6 @@ export class LuoSessions implements Stateful {
 
   /** @kernel luo_session_getfile */
   #getFile(task: Task, session: SessionHandle): FileHandle | number {
-    this.#kernel.charge(STEP.slabAlloc, 2);
     return this.#vfs.allocFile(task, this.#fileKind, session);
   }
 
@@ -377,7 +370,7 @@ export class LuoSessions implements Stateful {
     const { ram } = this.#kernel.machine;
     ram.loadWords(slot, this.#slot, 0, SLOT_WORDS);
     this.#kernel.charge(STEP.entryCopied, 1);
-    const session = this.#alloc(this.#slot, NAME / 4);
+    const session = this.table.alloc(this.#slot, NAME / 4);
     if (session === NO_SESSION) {
       const name = nameText(this.#slot, NAME / 4);
       this.#print(`Failed to allocate session [${name}] during deserialization ${printErrno(-ERRNO.ENOMEM)}`);

@@ -3,6 +3,7 @@
  * name are a linear scan in the kernel and are charged as one.
  */
 import { assert } from '../base/assert.ts';
+import { CACHE_BYTES } from '../base/limits.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
@@ -14,6 +15,7 @@ import {
   ON_INCOMING,
   ON_NO_LIST,
   ON_OUTGOING,
+  SESSION_BYTES,
   type SessionHandle,
   type SessionTable,
 } from './session_table.ts';
@@ -48,7 +50,8 @@ export class SessionList implements Stateful {
   scan(words: Int32Array, at: number): SessionHandle {
     const found = this.#names.find(words, at);
     const hops = found === NO_SESSION ? this.count : this.#rank.rank(this.#table.position(found)) + 1;
-    this.#kernel.charge(STEP.hop, hops);
+    const cached = this.count * SESSION_BYTES <= CACHE_BYTES;
+    this.#kernel.charge(cached ? STEP.hop : STEP.farHop, hops);
     return found;
   }
 

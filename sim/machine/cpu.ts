@@ -11,13 +11,18 @@ import type { Stateful } from './journal.ts';
 export const STEP_KINDS = [
   'syscall',
   'hop',
+  'farHop',
   'lock',
   'pageAlloc',
   'pageZeroed',
   'slabAlloc',
+  'slabFree',
+  'fileAlloc',
+  'fileFree',
   'treeLevel',
   'entryCopied',
   'pageReserved',
+  'shutdown',
   'boot',
 ] as const;
 
