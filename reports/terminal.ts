@@ -131,7 +131,7 @@ function phases(actions: readonly ActionReport[]): Phase[] {
       byKind.set(kind, phase);
     }
     phase.calls += calls;
-    phase.compared += (steps.hop ?? 0) + (steps.farHop ?? 0);
+    phase.compared += steps.hop ?? 0;
     phase.copied += steps.entryCopied ?? 0;
     phase.time = plus(phase.time, since(from, to));
     if (result !== 'OK' && result !== NO_RETURN) phase.failures.add(result);

@@ -62,6 +62,8 @@ function rule(
 
 const withMetadata = ({ kexecMetadata }: Revision): boolean => kexecMetadata;
 const withFdt = ({ parts }: Revision): boolean => parts.luoRoot === 'fdt';
+const withTable = ({ parts }: Revision): boolean =>
+  parts.nameIndex === 'hash' || parts.nameIndex === 'sort-at-deserialize';
 const withSer = ({ parts }: Revision): boolean => parts.luoRoot === 'luo_ser';
 
 /** Who may own an allocated block at quiescence. */
@@ -80,6 +82,7 @@ export const OWNER_RULES: readonly OwnerRule[] = [
   rule('kho restored', false, 'none', 0, 'kho_restore_free gives it back at once'),
   rule('slab:kho_mem_phys', false, 'records', 0, 'the orders that bitmaps were ever needed for (v6.19)'),
   rule('slab:radix_tree_node', false, 'records', 0, 'nodes of the sets of bitmaps (v6.19)'),
+  rule('session name index', false, 'records', 0, 'a table of names lives as long as its kernel', withTable),
   rule('slab:kho_block', false, 'blocks', 0, 'one for each block of a set (v7.3)'),
   rule('slab:*', false, 'none', 0, 'an empty slab gives its frames back'),
 ];

@@ -33,6 +33,10 @@ import {
   KHO_SCRATCH_ALIGN,
   LUO_SER,
   NAME_CHECK,
+  NAME_HASH,
+  NAME_RBTREE,
+  NAME_SORT,
+  NAME_XARRAY,
   PATCHES,
   type Patch,
   patchByName,
@@ -51,6 +55,7 @@ export interface Parts {
   readonly tracker: 'bitmaps' | 'radix';
   readonly rebootExclusion: 'list-rwsem' | 'global-rwsem';
   readonly luoRoot: 'fdt' | 'luo_ser';
+  readonly nameIndex: 'list-scan' | 'hash' | 'rbtree' | 'xarray' | 'sort-at-deserialize';
 }
 
 /** What follows from the patches. */
@@ -112,6 +117,12 @@ const SESSION_STORE: Choice<Parts['sessionStore']> = [
   [SESSION_BLOCK_SET, 'block-set-1'],
   [SESSION_BLOCKS, 'block-chain-16'],
 ];
+const NAME_INDEX: Choice<Parts['nameIndex']> = [
+  [NAME_HASH, 'hash'],
+  [NAME_RBTREE, 'rbtree'],
+  [NAME_XARRAY, 'xarray'],
+  [NAME_SORT, 'sort-at-deserialize'],
+];
 const KHO_COMPATIBLE: Choice<string> = [
   // The block format has no string of its own: it is covered by that of KHO.
   [SESSION_BLOCK_SET, 'kho-v4'],
@@ -139,6 +150,7 @@ function designOf(patches: ReadonlySet<Patch>): Design {
       tracker: patches.has(KHO_RADIX_TREE) ? 'radix' : 'bitmaps',
       rebootExclusion: patches.has(SERIALIZE_RWSEM) ? 'global-rwsem' : 'list-rwsem',
       luoRoot: patches.has(LUO_SER) ? 'luo_ser' : 'fdt',
+      nameIndex: choose(NAME_INDEX, 'list-scan'),
     },
     khoCompatible: choose(KHO_COMPATIBLE, 'kho-v1'),
     luoCompatible: choose(LUO_COMPATIBLE, 'luo-v1'),

@@ -274,6 +274,7 @@ export class LuoSessions implements Stateful {
       err = yield* this.#deserializeOne(task, slot);
       if (err !== 0) break;
     }
+    if (err === 0) err = this.incoming.settle();
     if (err !== 0 && this.#kernel.has(DESERIALIZE_LATCH)) this.#deserializeError = err;
     if (err === 0 || store.freedOnFailure) {
       store.free();
@@ -314,8 +315,8 @@ export class LuoSessions implements Stateful {
     }
     const words = this.table.nameWords(session);
     const at = this.table.nameAt(session);
-    if (err === 0 && list.scan(words, at) !== NO_SESSION) err = -ERRNO.EEXIST;
-    if (err === 0) list.append(session);
+    if (err === 0 && list.taken(words, at)) err = -ERRNO.EEXIST;
+    if (err === 0) err = list.append(session);
     this.#kernel.trace.event(INSERT, session, hashName(words, at), err);
     rwsem.unlockWrite(task);
     return err;

@@ -7,11 +7,11 @@
 import { assert } from '../base/assert.ts';
 import type { Stateful } from './journal.ts';
 
-/** Kinds of steps. The order is the order of the counters. */
+/** Kinds of steps. The order is the order of the counters. A miss is charged beside the step that waits for memory. */
 export const STEP_KINDS = [
   'syscall',
   'hop',
-  'farHop',
+  'miss',
   'lock',
   'pageAlloc',
   'pageZeroed',
@@ -20,6 +20,7 @@ export const STEP_KINDS = [
   'fileAlloc',
   'fileFree',
   'treeLevel',
+  'nameHash',
   'entryCopied',
   'pageReserved',
   'shutdown',

@@ -1,0 +1,48 @@
+/*
+ * How a kernel finds a session by its name: a part that can be exchanged, to ask what a design would cost.
+ *
+ *   list-scan             every revision: the list is walked, name by name                       name_scan.ts
+ *   hash                  beside the list a hash table that doubles when three quarters full     name_hash.ts
+ *   rbtree, xarray        beside the list a tree                                                 name_trees.ts
+ *   sort-at-deserialize   list-scan for what is created; what is deserialized is put on the list unchecked, then sorted
+ *                         once, and found by bisection                                           name_sort.ts
+ *
+ * The simulator finds the session by its own map whatever the design (name_map.ts). A design charges the steps that its
+ * search takes, and takes the memory that it needs from the page allocator. Only list-scan is in any kernel.
+ */
+import { CACHE_BYTES } from '../base/limits.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { STEP } from '../machine/cpu.ts';
+import { SESSION_BYTES, type SessionHandle, type SessionTable } from './session_table.ts';
+
+/** The list as far as an index looks at it. */
+export interface IndexedList {
+  readonly kernel: Kernel;
+  readonly table: SessionTable;
+  readonly name: 'outgoing' | 'incoming';
+  readonly count: number;
+  readonly head: SessionHandle;
+  /** Sessions in front of this one. */
+  rankOf(session: SessionHandle): number;
+  /** hashName of a session's name. */
+  hashOf(session: SessionHandle): number;
+}
+
+export interface NameIndex {
+  /** Whether a name is looked for before its session joins the list, or when all have (`settle`). */
+  readonly checksAtInsert: boolean;
+  /** Charges a search for the name in `words` that came to `found`. */
+  search(found: SessionHandle, words: Int32Array, at: number): void;
+  /** A session joins the list, at its end: 0 or -ENOMEM, with nothing changed. */
+  add(session: SessionHandle): number;
+  /** A session has left the list. */
+  remove(session: SessionHandle): void;
+  /** All sessions that were handed over are on the list: 0 or -ENOMEM. */
+  settle(): number;
+}
+
+/** Charges comparisons of names, one after the other; each waits for memory where the sessions do not fit the cache. */
+export function chargeHops({ kernel, count }: IndexedList, hops: number): void {
+  kernel.charge(STEP.hop, hops);
+  if (count * SESSION_BYTES > CACHE_BYTES) kernel.charge(STEP.miss, hops);
+}
