@@ -208,7 +208,7 @@ function verdict(result: RunResult, colours: Colors): string[] {
   const lines = [''];
   const gap = longestBlackout(result.generations);
   if (gap !== undefined) {
-    const times = Object.entries(gap.times).map(([name, time]) => `${span(time)} by ${name}`);
+    const times = Object.entries(gap.open.times).map(([name, time]) => `${span(time)} by ${name}`);
     lines.push(labelled('blackout', `${times.join(', ')}: reboot, boot, first open`));
   }
   for (const loss of openLosses.slice(0, LOSSES_SHOWN)) {

@@ -12,7 +12,14 @@ export {
   RAM_BYTES_MIN,
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
-export { type Blackout, longestBlackout, priceOf } from './explore/blackout.ts';
+export { type Blackout, longestBlackout, type Priced, priceOf } from './explore/blackout.ts';
+export {
+  type CompareRow,
+  type Comparison,
+  compare,
+  type Growth,
+  sessionCapacity,
+} from './explore/compare.ts';
 export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {

@@ -1,6 +1,7 @@
 /*
- * The blackout of an update: from the call of reboot(2) until the device of the next kernel is open and its sessions are
- * usable. As steps, which are exact, and as time under every price list: a figure never stands without its profile.
+ * The blackout of an update: from the call of reboot(2) until the device of the next kernel is open, and until every
+ * session has been retrieved. As steps, which are exact, and as time under every price list: a figure never stands
+ * without its profile. What agents do between two retrieves is left out.
  */
 import { PROFILES } from '../kernel/cost.ts';
 import { type CostProfile, STEP_KINDS, type StepKind } from '../machine/cpu.ts';
@@ -8,13 +9,31 @@ import { type GenerationReport, NO_RETURN, type Time } from './result.ts';
 
 export type Steps = Readonly<Partial<Record<StepKind, number>>>;
 
+/** Steps, and what they come to by profile. */
+export interface Priced {
+  readonly steps: Steps;
+  readonly times: Readonly<Record<string, Time>>;
+}
+
 export interface Blackout {
   /** The kernel after. */
   readonly generation: number;
-  readonly steps: Steps;
-  /** By profile. */
-  readonly times: Readonly<Record<string, Time>>;
+  /** Reboot, boot, first open. */
+  readonly open: Priced;
+  /** Of that, the first open, which deserializes. */
+  readonly deserialize: Priced;
+  /** With every retrieve, and the opens of the agents that take turns. */
+  readonly usable: Priced;
 }
+
+/** Steps under every price list. */
+export const priced = (parts: readonly Steps[]): Priced => {
+  const steps = sum(parts);
+  return {
+    steps,
+    times: Object.fromEntries(PROFILES.map((profile) => [profile.name, priceOf(steps, profile)])),
+  };
+};
 
 const SECOND_NS = 1_000_000_000n;
 
@@ -25,23 +44,30 @@ export function priceOf(steps: Steps, { nsPerStep }: CostProfile): Time {
   return { seconds: Number(ns / SECOND_NS), ns: Number(ns % SECOND_NS) };
 }
 
-/** The longest blackout of a run by its steps under the first profile; undefined where no kernel took over. */
+/** The longest blackout of a run by the first profile; undefined where no kernel took over. */
 export function longestBlackout(generations: readonly GenerationReport[]): Blackout | undefined {
   let longest: Blackout | undefined;
-  let longestNs = -1n;
   for (const [generation, { actions, bootKind, bootSteps }] of generations.entries()) {
     const reboot = generations[generation - 1]?.actions.find(({ result }) => result === NO_RETURN);
-    const open = actions.find(({ verb }) => verb === 'open');
-    if (reboot === undefined || open === undefined || bootKind !== 'handover') continue;
-    const steps = sum([reboot.steps, bootSteps, open.steps]);
-    const times = Object.fromEntries(PROFILES.map((profile) => [profile.name, priceOf(steps, profile)]));
-    const { seconds, ns } = priceOf(steps, PROFILES[0] as CostProfile);
-    const total = BigInt(seconds) * SECOND_NS + BigInt(ns);
-    if (total <= longestNs) continue;
-    longestNs = total;
-    longest = { generation, steps, times };
+    const opens = actions.filter(({ verb }) => verb === 'open');
+    const [first] = opens;
+    if (reboot === undefined || first === undefined || bootKind !== 'handover') continue;
+    const before = [reboot.steps, bootSteps];
+    const retrieves = actions.filter(({ verb }) => verb === 'retrieve');
+    const blackout = {
+      generation,
+      open: priced([...before, first.steps]),
+      deserialize: priced([first.steps]),
+      usable: priced([...before, ...[...opens, ...retrieves].map(({ steps }) => steps)]),
+    };
+    if (longest === undefined || nsOf(blackout.open) > nsOf(longest.open)) longest = blackout;
   }
   return longest;
+}
+
+function nsOf({ times }: Priced): bigint {
+  const { seconds, ns } = times[(PROFILES[0] as CostProfile).name] as Time;
+  return BigInt(seconds) * SECOND_NS + BigInt(ns);
 }
 
 function sum(parts: readonly Steps[]): Steps {

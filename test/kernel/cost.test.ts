@@ -163,7 +163,8 @@ it('adds a blackout up from reboot, boot and first open, as the clocks do', () =
   const [reboot] = actions(result, 0, 'reboot') as [ActionReport];
   const [open] = actions(result, 1, 'open') as [ActionReport];
   const booted = result.generations[1]?.bootedAt.ns ?? 0;
-  expect(blackout?.times[ICOUNT.name]).toEqual({ seconds: 0, ns: nsOf(reboot) + nsOf(open) + booted });
-  expect(blackout?.steps.hop).toBe((100 * 99) / 2);
+  expect(blackout?.open.times[ICOUNT.name]).toEqual({ seconds: 0, ns: nsOf(reboot) + nsOf(open) + booted });
+  expect(blackout?.open.steps.hop).toBe((100 * 99) / 2);
+  expect(blackout?.usable.steps.hop).toBe((100 * 99) / 2 + (100 * 101) / 2);
   expect(longestBlackout(result.generations.slice(0, 1))).toBeUndefined();
 });

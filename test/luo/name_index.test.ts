@@ -11,7 +11,7 @@ import { pfn } from '../../sim/base/units.ts';
 import type { RunResult } from '../../sim/explore/result.ts';
 import { run } from '../../sim/explore/run.ts';
 import { Kernel } from '../../sim/kernel/kernel.ts';
-import { REVISIONS, revisionByName } from '../../sim/kernel/revisions.ts';
+import { revisionByName } from '../../sim/kernel/revisions.ts';
 import { hashName, NAME_WORDS, putName } from '../../sim/luo/name.ts';
 import { depthOf } from '../../sim/luo/name_trees.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
@@ -105,7 +105,7 @@ const change = fc.record({
 describe.each(NAMES)('%s', (design) => {
   it('finds what is on the list and nothing else, whatever came and went', () => {
     fc.assert(
-      fc.property(fc.array(change, { maxLength: 250 }), (changes) => {
+      fc.property(fc.array(change, { maxLength: 250, size: 'max' }), (changes) => {
         const world = new World(design);
         let next = 0;
         for (const { what, n } of changes) {
@@ -123,9 +123,9 @@ describe.each(NAMES)('%s', (design) => {
     );
   });
 
-  it.each([0, 1, 51, 52, 820])('keeps %i sessions over three generations on every revision', (sessions) => {
+  it.each([1, 52, 820])('keeps %i sessions over three generations with every store', (sessions) => {
     const patch = DESIGNS[design].split(' ')[1];
-    for (const { name } of REVISIONS) {
+    for (const name of ['v6.19', 'april-v1-p1', 'v7.3']) {
       const revision = patch === undefined ? name : `${name} ${patch}`;
       const program = manySessions({ revisions: [revision], generations: 3, sessions, pattern: 's%d' });
       const machine = machineFor({ ramBytes: 64 * MIB });
@@ -140,7 +140,7 @@ describe.each(NAMES)('%s', (design) => {
 describe('hash', () => {
   it('charges the walk of one chain, newest first, in a table that doubles when three quarters full', () => {
     fc.assert(
-      fc.property(fc.array(change, { maxLength: 400 }), (changes) => {
+      fc.property(fc.array(change, { maxLength: 400, size: 'max' }), (changes) => {
         const world = new World('hash');
         let chains: number[][] = [];
         const chainOf = (i: number): number[] => {
@@ -220,7 +220,7 @@ describe('xarray', () => {
     world.kernel.slabs.find(({ name }) => name === 'radix_tree_node')?.live ?? 0;
 
   it('has a node for every prefix that is there, and none once all are gone', () => {
-    const some = fc.uniqueArray(fc.nat({ max: 5000 }), { maxLength: 120 });
+    const some = fc.uniqueArray(fc.nat({ max: 5000 }), { maxLength: 120, size: 'max' });
     fc.assert(
       fc.property(some, fc.infiniteStream(fc.nat()), (all, picks) => {
         const world = new World('xarray');
