@@ -3,6 +3,7 @@
  */
 import type { Time } from '../sim/index.ts';
 
+const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const TIB = 2 ** 40;
@@ -24,6 +25,13 @@ export function size(bytes: number): string {
   if (bytes % TIB === 0) return `${bytes / TIB} TiB`;
   if (bytes % GIB === 0) return `${bytes / GIB} GiB`;
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${grouped(bytes)} bytes`;
+}
+
+/** Bytes as a person says them, one decimal: "1.2 MiB". */
+export function roundSize(bytes: number): string {
+  const unit = bytes >= GIB ? GIB : bytes >= MIB ? MIB : KIB;
+  const name = unit === GIB ? 'GiB' : unit === MIB ? 'MiB' : 'KiB';
+  return `${(bytes / unit).toFixed(1)} ${name}`;
 }
 
 export function since(from: Time, to: Time): Time {

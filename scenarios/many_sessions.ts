@@ -24,7 +24,7 @@ export interface ManySessionsParams {
 }
 
 /** Descriptors an agent keeps for itself: standard streams and the device. */
-const OWN_DESCRIPTORS = 16;
+export const OWN_DESCRIPTORS = 16;
 const SESSIONS_PER_AGENT = NR_OPEN - OWN_DESCRIPTORS;
 
 const GIB = 2 ** 30;

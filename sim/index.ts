@@ -21,6 +21,7 @@ export {
   sessionCapacity,
 } from './explore/compare.ts';
 export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
+export { type Plan, type PlanLimit, type PlanParams, plan } from './explore/plan.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {
   type ActionReport,
