@@ -11,11 +11,12 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { afterwards, BadInput, complain, type Entry, EXIT, type Given } from './commands/command.ts';
 import { COMPARE } from './commands/compare.ts';
+import { MAP } from './commands/map.ts';
 import { PLAN } from './commands/plan.ts';
 import { RUN } from './commands/run.ts';
 import { commandLine } from './reports/command_line.ts';
 
-const COMMANDS: readonly Entry[] = [RUN, COMPARE, PLAN];
+const COMMANDS: readonly Entry[] = [RUN, COMPARE, PLAN, MAP];
 
 function main(argv: readonly string[]): number {
   let code: number = EXIT.held;

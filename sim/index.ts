@@ -39,6 +39,15 @@ export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
 export type { RunInput } from './explore/run_input.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
 export { PROFILES, profileByName, SOURCES } from './kernel/cost.ts';
+export {
+  FUNCTION_STATUSES,
+  type FunctionStatus,
+  type MapAnswer,
+  type MappedFunction,
+  type MapQuery,
+  type Place,
+  queryMap,
+} from './kernel/kernel_map.ts';
 export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
 export { type CostProfile, STEP_KINDS, type StepKind } from './machine/cpu.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';

@@ -54,7 +54,10 @@ export interface BootRequest {
   readonly params?: BootParams;
 }
 
-/** Boots. The result may have panicked: `system.kernel.state`. */
+/**
+ * Boots. The result may have panicked: `system.kernel.state`.
+ * @kernel start_kernel @simplified the stages that live update takes part in; the rest is a price
+ */
 export function boot(machine: Machine, { revision, options, generation, params }: BootRequest): System {
   machine.cpus.reset();
   const kernel = new Kernel(machine, revision, options, generation);
@@ -83,7 +86,7 @@ export function boot(machine: Machine, { revision, options, generation, params }
   return { kernel, memblock, kho, vfs, luo, kexec };
 }
 
-/** @kernel setup_arch */
+/** @kernel setup_arch @simplified memory is one range, of which firmware and the image take their parts */
 function setupArch(kernel: Kernel, memblock: Memblock, kho: Kho, params: BootParams | undefined): void {
   const { machine } = kernel;
   memblock.reserve(0, FIRMWARE_BYTES);
@@ -94,7 +97,7 @@ function setupArch(kernel: Kernel, memblock: Memblock, kho: Kho, params: BootPar
   kernel.bootKind = kho.isKhoBoot ? 'handover' : 'rejected';
 }
 
-/** @kernel mm_core_init */
+/** @kernel mm_core_init @simplified struct pages and one block of hash tables stand for all that is allocated so early */
 function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
   const { machine, buddy } = kernel;
   const take = (bytes: number, node?: number): void => {
@@ -119,7 +122,10 @@ function imagePhys(machine: Machine, params: BootParams | undefined): Phys {
   return placeSegments(machine.params, areas)?.image ?? COLD_IMAGE_PHYS;
 }
 
-/** fs.file-max: a tenth of free memory in KiB. @kernel files_maxfiles_init */
+/**
+ * fs.file-max: a tenth of free memory in KiB.
+ * @kernel files_maxfiles_init @simplified memory in use counts once, not one and a half times
+ */
 function fileMax({ buddy }: Kernel): number {
   return Math.max(Math.floor((buddy.nrFree * (PAGE_SIZE / 1024)) / 10), NR_FILE);
 }

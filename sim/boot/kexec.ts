@@ -40,7 +40,10 @@ export class Kexec implements Stateful {
     kernel.machine.journal.enlist(this);
   }
 
-  /** 0, -EBUSY, -EADDRNOTAVAIL where scratch has no room. @kernel kexec_file_load */
+  /**
+   * 0, -EBUSY, -EADDRNOTAVAIL where scratch has no room.
+   * @kernel kexec_file_load @simplified an image has a size and no contents: no file, signature, initrd or command line
+   */
   fileLoad(): number {
     if (this.#locked) return -ERRNO.EBUSY;
     const segments = placeSegments(this.#kernel.machine.params, this.#kho.scratch);
@@ -49,7 +52,10 @@ export class Kexec implements Stateful {
     return 0;
   }
 
-  /** Returns only on failure. @kernel kernel_kexec */
+  /**
+   * Returns only on failure.
+   * @kernel kernel_kexec @simplified nothing is shut down between hook and jump; no image preserves its context
+   */
   *reboot(task: Task): Op<number> {
     if (!this.#transition.tryLock(task)) yield* this.#transition.wait(task);
     const err = yield* this.#kexec(task);
@@ -57,7 +63,10 @@ export class Kexec implements Stateful {
     return err;
   }
 
-  /** What the machine needs for the jump. */
+  /**
+   * What the machine needs for the jump.
+   * @kernel kho_fill_kimage @simplified at the jump, not at load
+   */
   plan(): JumpPlan {
     const { ram } = this.#kernel.machine;
     const scratchArray = this.#segments?.scratchArray ?? (0 as Phys);

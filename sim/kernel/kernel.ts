@@ -128,7 +128,7 @@ export class Kernel implements Stateful {
     this.log.print(`Oops: 0000 [#${this.log.oopses}] ${task.name}`);
   }
 
-  /** @kernel panic */
+  /** @kernel panic @simplified the machine stops there: no panic= timeout, no crash kernel */
   panic(text: string): never {
     this.log.print(`Kernel panic - not syncing: ${text}`);
     this.state = 'panicked';
@@ -136,7 +136,10 @@ export class Kernel implements Stateful {
     throw new Panic(text);
   }
 
-  /** The slab cache of a name, whose objects lie on this kernel's frames; made when first asked for. @kernel kmem_cache_create */
+  /**
+   * The slab cache of a name, whose objects lie on this kernel's frames; made when first asked for.
+   * @kernel kmem_cache_create @simplified slabs of the order that one CPU would give them
+   */
   slab(name: string, objectBytes: number): SlabCache {
     const known = this.#slabs.find((cache) => cache.name === name);
     if (known !== undefined) {

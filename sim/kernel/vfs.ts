@@ -73,7 +73,10 @@ export class Vfs {
     return this.#kinds.length - 1;
   }
 
-  /** A file over an anonymous inode, with one reference; or -ENFILE, -ENOMEM. @kernel anon_inode_getfile */
+  /**
+   * A file over an anonymous inode, with one reference; or -ENFILE, -ENOMEM.
+   * @kernel anon_inode_getfile @simplified a struct file and a dentry, without a name, flags or credentials
+   */
   allocFile(task: Task, kind: number, privateData: number): FileHandle | number {
     assert(this.#kinds[kind] !== undefined, `no file kind ${kind}`);
     if (this.#filp.live >= this.fileMax && !this.capable(task)) return -ERRNO.ENFILE;
@@ -121,7 +124,7 @@ export class Vfs {
     return (state & REFERENCES) === 1;
   }
 
-  /** What the file's kind does when the last reference is gone. @kernel __fput */
+  /** What the file's kind does when the last reference is gone. @kernel __fput @simplified a file has nothing else to give up */
   release(task: Task, file: FileHandle): Op<number> | number {
     const operations = this.#kinds[this.kind(file)] as FileOperations;
     return operations.release(task, file, this.privateData(file));

@@ -42,7 +42,10 @@ function textAt(fdt: Uint8Array, start: number, end: number): string | undefined
   return text;
 }
 
-/** @returns 0 or BADMAGIC, BADVERSION, TRUNCATED: whether the header is sound. The tree itself is not looked at. @kernel fdt_check_header */
+/**
+ * @returns 0 or BADMAGIC, BADVERSION, TRUNCATED: whether the header is sound. The tree itself is not looked at.
+ * @kernel fdt_check_header @simplified versions before 16 are BADVERSION, bytes that end before totalsize TRUNCATED
+ */
 export function checkHeader(fdt: Uint8Array): number {
   if (readWord(fdt, FDT_HEADER.magic) !== FDT_MAGIC) return -FDT_ERR.BADMAGIC;
   const version = readWord(fdt, FDT_HEADER.version);
@@ -67,7 +70,11 @@ export function checkHeader(fdt: Uint8Array): number {
   return sound ? 0 : -FDT_ERR.TRUNCATED;
 }
 
-/** The weaker check in front of every lookup: totalsize, or BADMAGIC, BADSTATE, BADVERSION, TRUNCATED. @kernel fdt_ro_probe_ */
+/**
+ * The weaker check in front of every lookup: totalsize, or BADMAGIC, BADSTATE, BADVERSION, TRUNCATED.
+ * @kernel fdt_ro_probe_ @simplified versions before 16 are BADVERSION, an unfinished blob BADSTATE, bytes that end
+ * before totalsize TRUNCATED
+ */
 export function probe(fdt: Uint8Array): number {
   const magic = readWord(fdt, FDT_HEADER.magic);
   if (magic === FDT_SW_MAGIC) return -FDT_ERR.BADSTATE;
@@ -183,7 +190,10 @@ export function subnodeOffset(fdt: Uint8Array, parent: number, name: string): nu
   return walk.depth < 0 ? -FDT_ERR.NOTFOUND : node;
 }
 
-/** The node at an absolute path, `/` the root; BADPATH if it does not begin with a slash. @kernel fdt_path_offset */
+/**
+ * The node at an absolute path, `/` the root; BADPATH if it does not begin with a slash.
+ * @kernel fdt_path_offset @simplified paths know no aliases
+ */
 export function pathOffset(fdt: Uint8Array, path: string): number {
   const err = probe(fdt);
   if (err < 0) return err;

@@ -38,7 +38,11 @@ export interface VmallocDescriptor {
 const entryAt = (chunk: Phys, i: number): number =>
   chunk + KHO_VMALLOC_CHUNK.size + i * KHO_VMALLOC_ENTRY.size;
 
-/** The descriptor of a preserved area, or -ENOMEM with nothing left preserved. @kernel kho_preserve_vmalloc */
+/**
+ * The descriptor of a preserved area, or -ENOMEM with nothing left preserved.
+ * @kernel kho_preserve_vmalloc, vmalloc_flags_to_kho @simplified every area is of vmalloc's plainest kind, VM_ALLOC and
+ * of order 0: huge mappings are not modelled
+ */
 export function* preserveVmalloc(
   kernel: Kernel,
   out: KhoOut,
@@ -73,7 +77,10 @@ export function* preserveVmalloc(
   return descriptor;
 }
 
-/** Chunks and entries are unpreserved, chunk pages freed; the area stays. @kernel kho_unpreserve_vmalloc */
+/**
+ * Chunks and entries are unpreserved, chunk pages freed; the area stays.
+ * @kernel kho_unpreserve_vmalloc, kho_vmalloc_unpreserve_chunk @simplified huge mappings are not modelled: order is 0
+ */
 export function* unpreserveVmalloc(
   kernel: Kernel,
   out: KhoOut,
@@ -94,7 +101,11 @@ export function* unpreserveVmalloc(
   }
 }
 
-/** Takes the area over, or undefined; what was restored before a failure is lost. @kernel kho_restore_vmalloc */
+/**
+ * Takes the area over, or undefined; what was restored before a failure is lost.
+ * @kernel kho_restore_vmalloc, kho_flags_to_vmalloc @simplified huge mappings are refused; the array of pages and the
+ * mapping take no memory and cannot fail
+ */
 export function restoreVmalloc(
   kernel: Kernel,
   incoming: KhoIn,
@@ -140,6 +151,7 @@ export function vmallocFromBytes(bytes: Uint8Array): VmallocDescriptor | undefin
   };
 }
 
+/** Address of a zeroed, preserved chunk, for the caller to link; or a negative errno. @kernel new_vmalloc_chunk */
 function* newChunk(kernel: Kernel, out: KhoOut, task: Task): Op<number> {
   const page = kernel.pages.alloc(0 as Order, kernel.frames.owner('kho vmalloc chunk'), CHUNK_PAGE, ZEROED);
   if (page === -1) return -ERRNO.ENOMEM;

@@ -41,7 +41,7 @@ export class Luo implements Stateful {
   readonly sessions: LuoSessions;
   readonly #kernel: Kernel;
   readonly #kho: Kho;
-  /** liveupdate_enabled(): `liveupdate=` and every start-up step so far. */
+  /** `liveupdate=` and every start-up step so far. @kernel liveupdate_enabled */
   enabled: boolean;
   /** Number of the incoming update; 0 on a cold boot. */
   liveupdateNum = 0;
@@ -58,7 +58,7 @@ export class Luo implements Stateful {
     kernel.machine.journal.enlist(this);
   }
 
-  /** Reads what the previous kernel left; an error panics. @kernel liveupdate_early_init */
+  /** Reads what the previous kernel left; an error panics. @kernel liveupdate_early_init, luo_restore_fail */
   earlyInit(): void {
     const err = this.#earlyStartup();
     if (err === 0) return;
@@ -182,7 +182,11 @@ export class Luo implements Stateful {
     return { number: ser.number, setUp };
   }
 
-  /** Builds the outgoing root FDT. A failure leaves the regions of sessions and FLBs allocated. @kernel luo_fdt_setup */
+  /**
+   * Builds the outgoing root FDT. A failure leaves the regions of sessions and FLBs allocated.
+   * @kernel luo_fdt_setup @simplified ends at the first step that fails, where the kernel allocates the FLB page even so
+   * and ORs the errors together
+   */
   *#fdtSetup(task: Task): Op<number> {
     const kernel = this.#kernel;
     const owner = kernel.frames.owner('luo fdt');

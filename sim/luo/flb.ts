@@ -23,7 +23,7 @@ export function* setupOutgoingFlb(kernel: Kernel, kho: Kho, task: Task): Op<numb
   return page;
 }
 
-/** Writes the FLBs that are in use: none without file handlers. @kernel luo_flb_serialize */
+/** Writes the FLBs that are in use: none. @kernel luo_flb_serialize @simplified no FLB has a user yet: the count is 0 */
 export function serializeFlb(kernel: Kernel, page: Phys): void {
   kernel.machine.ram.store64(page + LUO_FLB_HEADER_SER.at.count, 0);
 }

@@ -114,7 +114,7 @@ export class NameHash implements NameIndex, Stateful {
     this.#heads.set(bucket, session);
   }
 
-  /** @kernel rhashtable_rehash_table */
+  /** Twice as many buckets; every name is hashed again, as rhashtable_rehash_table does. */
   #grow(): void {
     const { kernel, table, head, count } = this.#list;
     const buckets = Math.max(this.#buckets * 2, BUCKETS_MIN);

@@ -62,7 +62,10 @@ export function writeFdtRoot(
   return writer;
 }
 
-/** The incoming root, or the kernel's complaint (-EINVAL). @kernel luo_early_startup */
+/**
+ * The incoming root, or the kernel's complaint (-EINVAL).
+ * @kernel luo_early_startup @simplified a missing property, or one of a wrong length, is logged with [0]
+ */
 export function readFdtRoot(ram: Ram, blob: Subtree, compatible: string): FdtRoot | string {
   const bytes = ram.loadBytes(blob.phys, LUO_FDT_BYTES);
   const match = nodeCheckCompatible(bytes, 0, compatible);
@@ -72,7 +75,11 @@ export function readFdtRoot(ram: Ram, blob: Subtree, compatible: string): FdtRoo
   return { bytes, number: number.value };
 }
 
-/** Sessions, then FLBs. @kernel luo_session_setup_incoming, luo_flb_setup_incoming */
+/**
+ * Sessions, then FLBs.
+ * @kernel luo_session_setup_incoming @simplified a missing property, or one of a wrong length, is logged with [0]
+ * @kernel luo_flb_setup_incoming @simplified no FLB has a user yet: the page is not looked at; in v7.3 neither is flbs_pa
+ */
 export function readFdtNodes(fdt: Uint8Array, sessionCompatible: string): FdtNodes {
   const broken = (complaint: string, err: number, sessionsPa?: Phys): FdtNodes => ({
     sessionsPa,

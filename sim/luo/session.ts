@@ -191,7 +191,10 @@ export class LuoSessions implements Stateful {
     this.serializeRwsem?.unlockRead(task);
   }
 
-  /** Files of the session are done with: 0. @kernel luo_session_finish_one */
+  /**
+   * Files of the session are done with: 0.
+   * @kernel luo_session_finish_one @simplified sessions hold no files yet: nothing is finished, and it cannot fail
+   */
   *finish(task: Task, session: SessionHandle): Op<number> {
     if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
     this.table.mutex.unlock(task, session);
@@ -199,7 +202,10 @@ export class LuoSessions implements Stateful {
     return 0;
   }
 
-  /** The last reference to the session's file is gone. @kernel luo_session_release */
+  /**
+   * The last reference to the session's file is gone.
+   * @kernel luo_session_release @simplified sessions hold no files yet: an outgoing one unpreserves none, nor takes the mutex for it
+   */
   *release(task: Task, session: SessionHandle): Op<number> {
     const { serializeRwsem } = this;
     if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
@@ -345,7 +351,10 @@ export class LuoSessions implements Stateful {
     return this.#vfs.allocFile(task, this.#fileKind, session);
   }
 
-  /** Freezes a session's files and fills its slot. @kernel luo_session_freeze_one */
+  /**
+   * Freezes a session's files and fills its slot.
+   * @kernel luo_session_freeze_one @simplified sessions hold no files yet: whether freezing them fails is a decision
+   */
   #freezeOne(session: SessionHandle, slot: number): number {
     if (this.#kernel.machine.decisions.fails(FREEZE)) return -ERRNO.EIO;
     const words = this.table.nameWords(session);
@@ -356,7 +365,10 @@ export class LuoSessions implements Stateful {
     return 0;
   }
 
-  /** Walks back from the session before the failing one: files unfrozen, name zeroed. @kernel luo_session_unfreeze_one */
+  /**
+   * Walks back from the session before the failing one: files unfrozen, name zeroed.
+   * @kernel luo_session_unfreeze_one @simplified sessions hold no files yet: none is unfrozen, and the mutexes are not taken for it
+   */
   #undoSerialize(failed: SessionHandle): void {
     const { ram } = this.#kernel.machine;
     const zero = new Int32Array(NAME_WORDS);
@@ -366,7 +378,10 @@ export class LuoSessions implements Stateful {
     }
   }
 
-  /** One slot: allocate, insert into incoming, deserialize its files. @kernel luo_session_deserialize_one */
+  /**
+   * One slot: allocate, insert into incoming, deserialize its files.
+   * @kernel luo_session_deserialize_one @simplified sessions hold no files yet: an entry with files becomes a session without
+   */
   *#deserializeOne(task: Task, slot: number): Op<number> {
     const { ram } = this.#kernel.machine;
     ram.loadWords(slot, this.#slot, 0, SLOT_WORDS);

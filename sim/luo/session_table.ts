@@ -71,7 +71,7 @@ export class SessionTable {
     return session;
   }
 
-  /** @kernel luo_session_free */
+  /** @kernel luo_session_free @simplified sessions hold no files yet: none can be left behind */
   free(session: SessionHandle): void {
     this.#kernel.charge(STEP.slabFree, 1);
     this.slab.free(session);

@@ -103,7 +103,10 @@ export class Machine {
     this.journal.rollback(mark);
   }
 
-  /** The jump: every CPU but the first stops, scratch is overwritten, leftovers are decided. */
+  /**
+   * The jump: every CPU but the first stops, scratch is overwritten, leftovers are decided.
+   * @kernel machine_kexec @simplified what the purgatory and the next image do to memory is a decision
+   */
   jump(plan: JumpPlan): BootParams {
     this.cpus.synchronise();
     this.ram.endGuards();

@@ -39,7 +39,7 @@ type Direction = 'incoming' | 'outgoing' | 'both';
 interface Command {
   readonly number: number;
   readonly layout: Layout<string>;
-  /** Sessions it is for, since there is a check of that. @kernel luo_ioctl_type_valid */
+  /** Sessions it is for, since there is a check of that. */
   readonly direction: Direction;
 }
 
@@ -66,7 +66,10 @@ export class LiveUpdateDevice {
   readonly #system: System;
   readonly #kind: number;
   readonly #sessionCommands: readonly Command[];
-  /** Registered at late init, only where live update is still on. @kernel liveupdate_ioctl_init */
+  /**
+   * Registered at late init, only where live update is still on.
+   * @kernel liveupdate_ioctl_init @simplified registering a device cannot fail
+   */
   readonly present: boolean;
 
   constructor(system: System) {
@@ -136,6 +139,7 @@ export class LiveUpdateDevice {
     return this.#sessionCommand(thread, number, session, argument, userBytes);
   }
 
+  /** @kernel luo_ioctl_type_valid */
   #isFor({ direction }: Command, file: FileHandle): boolean {
     const { kernel, vfs, luo } = this.#system;
     if (direction === 'both' || !kernel.has(DIRECTION_CHECK)) return true;
@@ -205,7 +209,11 @@ export class LiveUpdateDevice {
     return respond(argument, thread.argument, NAME_ARGUMENT.size, userBytes);
   }
 
-  /** Files are not modelled yet: no handler takes a descriptor, and no session holds one. */
+  /**
+   * Files are not modelled yet: no handler takes a descriptor, and no session holds one.
+   * @kernel luo_session_preserve_fd @simplified sessions hold no files yet: -EBADF, or -ENOENT for want of a handler
+   * @kernel luo_session_retrieve_fd @simplified sessions hold no files yet: -ENOENT, even where no descriptor is left
+   */
   #withoutFiles({ process, argument }: Thread, number: number): number {
     if (number !== LIVEUPDATE_SESSION_PRESERVE_FD) return -ERRNO.ENOENT;
     const file = process.file(argument[FD_AT] as number);

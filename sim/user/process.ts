@@ -42,7 +42,10 @@ export class Process implements Stateful {
     for (let fd = 0; fd < Math.min(STANDARD_STREAMS, limit); fd++) this.reserveFd();
   }
 
-  /** The lowest free descriptor, taken; or -EMFILE. @kernel get_unused_fd_flags */
+  /**
+   * The lowest free descriptor, taken; or -EMFILE.
+   * @kernel get_unused_fd_flags @simplified the table takes no memory and cannot fail to grow; descriptors have no flags
+   */
   reserveFd(): number {
     let fd = this.#next;
     while (fd < this.#top && this.#files.get(fd) !== 0) fd++;
@@ -66,7 +69,10 @@ export class Process implements Stateful {
     this.#files.set(fd, file);
   }
 
-  /** The file behind a descriptor, or -EBADF. @kernel fdget */
+  /**
+   * The file behind a descriptor, or -EBADF.
+   * @kernel fdget @simplified takes no reference, though another thread might close the descriptor
+   */
   file(fd: number): FileHandle | number {
     if (fd < 0 || fd >= this.#top) return -ERRNO.EBADF;
     const file = this.#files.get(fd);
@@ -101,7 +107,10 @@ export class Process implements Stateful {
   }
 }
 
-/** Drops a reference that a caller held; what release answers is not told. @kernel fput */
+/**
+ * Drops a reference that a caller held; what release answers is not told.
+ * @kernel fput @simplified releases at once, not in task work
+ */
 export function* dropFile({ vfs }: System, task: Task, file: FileHandle): Op<number> {
   if (!vfs.put(file)) return 0;
   const released = vfs.release(task, file);
@@ -110,7 +119,10 @@ export function* dropFile({ vfs }: System, task: Task, file: FileHandle): Op<num
   return 0;
 }
 
-/** Closes everything, ascending. (dropFile, unrolled: the chain of generators would grow too long.) @kernel do_exit */
+/**
+ * Closes everything, ascending. (dropFile, unrolled: the chain of generators would grow too long.)
+ * @kernel do_exit @simplified closes the descriptors, and nothing else of the process has to go
+ */
 export function* exitProcess({ vfs }: System, task: Task, process: Process): Op<number> {
   process.alive = false;
   for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd)) {

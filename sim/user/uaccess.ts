@@ -46,7 +46,10 @@ export function copyStructIn(
   return 0;
 }
 
-/** Copies the answer out: at most the caller's size; 0 or -EFAULT. @kernel luo_ucmd_respond */
+/**
+ * Copies the answer out: at most the caller's size; 0 or -EFAULT.
+ * @kernel luo_ucmd_respond @simplified a copy that would fault writes nothing, where the kernel writes up to there
+ */
 export function respond(target: UserMemory, source: Int32Array, bytes: number, userBytes: number): number {
   const count = Math.min(userBytes, bytes);
   if (target.writable < count) return -ERRNO.EFAULT;
