@@ -252,6 +252,21 @@ export function withPatches(
   return contradiction(patches) ?? variant(revision.base, patches);
 }
 
+export const NAME_INDEXES: readonly Parts['nameIndex'][] = [
+  'list-scan',
+  ...NAME_INDEX.map(([, index]) => index),
+];
+
+/** A revision with another name index. */
+export function withNameIndex(revision: Revision, index: Parts['nameIndex']): Revision {
+  const patches = new Set(revision.patches);
+  for (const [patch, design] of NAME_INDEX) {
+    patches.delete(patch);
+    if (design === index) patches.add(patch);
+  }
+  return variant(revision.base, patches);
+}
+
 /** A revision by what `Revision.name` says, a variant included; a string says in one line what is wrong. */
 export function parseRevision(name: string): Revision | string {
   const [base, ...changes] = name.split(' ');

@@ -16,7 +16,7 @@ import { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
 import { hashName } from './name.ts';
-import { chargeHops, type IndexedList, type NameIndex } from './name_index.ts';
+import { chargeHops, chargeLoads, type IndexedList, type NameIndex } from './name_index.ts';
 import { NO_SESSION, type SessionHandle } from './session_table.ts';
 
 const TABLE = definePoint('rhashtable_insert_slow', 'table', 'fault');
@@ -28,7 +28,6 @@ const BUCKETS_MIN = 64;
 const FULL_QUARTERS = 3;
 
 export class NameHash implements NameIndex, Stateful {
-  readonly checksAtInsert = true;
   readonly #list: IndexedList;
   /** Handles: the head by bucket, the next by session index. */
   #heads: Column;
@@ -44,10 +43,15 @@ export class NameHash implements NameIndex, Stateful {
     machine.journal.enlist(this);
   }
 
+  get pages(): number {
+    return this.#pages.pages.length;
+  }
+
   search(found: SessionHandle, words: Int32Array, at: number): void {
     const hash = hashName(words, at);
     this.#list.kernel.charge(STEP.nameHash, 1);
     if (this.#buckets === 0) return;
+    chargeLoads(this.#list.kernel, this.#buckets * BUCKET_BYTES, 1);
     const { table } = this.#list;
     let hops = 0;
     for (
@@ -86,10 +90,6 @@ export class NameHash implements NameIndex, Stateful {
     }
     this.#list.kernel.charge(STEP.nameHash, 1);
     chargeHops(this.#list, hops);
-  }
-
-  settle(): number {
-    return 0;
   }
 
   capture(): unknown {

@@ -1,19 +1,19 @@
 /*
  * How a kernel finds a session by its name: a part that can be exchanged, to ask what a design would cost.
  *
- *   list-scan             every revision: the list is walked, name by name                       name_scan.ts
+ *   list-scan             every kernel there is: the list is walked, name by name                here
  *   hash                  beside the list a hash table that doubles when three quarters full     name_hash.ts
  *   rbtree, xarray        beside the list a tree                                                 name_trees.ts
  *   sort-at-deserialize   list-scan for what is created; what is deserialized is put on the list unchecked, then sorted
  *                         once, and found by bisection                                           name_sort.ts
  *
  * The simulator finds the session by its own map whatever the design (name_map.ts). A design charges the steps that its
- * search takes, and takes the memory that it needs from the page allocator. Only list-scan is in any kernel.
+ * search takes, and takes the memory that it needs from the page allocator.
  */
 import { CACHE_BYTES } from '../base/limits.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { STEP } from '../machine/cpu.ts';
-import { SESSION_BYTES, type SessionHandle, type SessionTable } from './session_table.ts';
+import { NO_SESSION, SESSION_BYTES, type SessionHandle, type SessionTable } from './session_table.ts';
 
 /** The list as far as an index looks at it. */
 export interface IndexedList {
@@ -28,21 +28,44 @@ export interface IndexedList {
   hashOf(session: SessionHandle): number;
 }
 
+/** What a design has no use for is not there. */
 export interface NameIndex {
-  /** Whether a name is looked for before its session joins the list, or when all have (`settle`). */
-  readonly checksAtInsert: boolean;
+  /** Pages of memory that it has, beside the sessions. */
+  readonly pages?: number;
   /** Charges a search for the name in `words` that came to `found`. */
   search(found: SessionHandle, words: Int32Array, at: number): void;
   /** A session joins the list, at its end: 0 or -ENOMEM, with nothing changed. */
-  add(session: SessionHandle): number;
+  add?(session: SessionHandle): number;
   /** A session has left the list. */
-  remove(session: SessionHandle): void;
-  /** All sessions that were handed over are on the list: 0 or -ENOMEM. */
-  settle(): number;
+  remove?(session: SessionHandle): void;
+  /**
+   * All sessions that were handed over are on the list: 0 or -ENOMEM. A design that has this looks for duplicates here
+   * and not before.
+   */
+  settle?(): number;
 }
 
-/** Charges comparisons of names, one after the other; each waits for memory where the sessions do not fit the cache. */
+/** Walks the list up to the session that has the name, or over all of them. */
+export class ListScan implements NameIndex {
+  readonly #list: IndexedList;
+
+  constructor(list: IndexedList) {
+    this.#list = list;
+  }
+
+  search(found: SessionHandle): void {
+    const list = this.#list;
+    chargeHops(list, found === NO_SESSION ? list.count : list.rankOf(found) + 1);
+  }
+}
+
+/** Charges comparisons of names, one after the other. */
 export function chargeHops({ kernel, count }: IndexedList, hops: number): void {
   kernel.charge(STEP.hop, hops);
-  if (count * SESSION_BYTES > CACHE_BYTES) kernel.charge(STEP.miss, hops);
+  chargeLoads(kernel, count * SESSION_BYTES, hops);
+}
+
+/** Charges loads from somewhere in so many bytes; each waits for memory where these do not fit the cache. */
+export function chargeLoads(kernel: Kernel, bytes: number, loads: number): void {
+  if (bytes > CACHE_BYTES) kernel.charge(STEP.miss, loads);
 }

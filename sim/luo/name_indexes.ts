@@ -2,8 +2,7 @@
  * Which name index a revision has.
  */
 import { NameHash } from './name_hash.ts';
-import type { IndexedList, NameIndex } from './name_index.ts';
-import { ListScan } from './name_scan.ts';
+import { type IndexedList, ListScan, type NameIndex } from './name_index.ts';
 import { NameSort } from './name_sort.ts';
 import { NameRbtree, NameXarray } from './name_trees.ts';
 

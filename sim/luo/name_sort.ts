@@ -7,17 +7,17 @@
  *   array    a pointer of 8 bytes each, in pages; sessions that leave keep their place
  */
 import { ERRNO } from '../base/errno.ts';
+import { PAGE_SIZE } from '../base/limits.ts';
 import { definePoint } from '../base/point.ts';
 import { vzalloc } from '../kernel/vmalloc.ts';
 import type { Stateful } from '../machine/journal.ts';
-import { chargeHops, type IndexedList, type NameIndex } from './name_index.ts';
+import { chargeHops, chargeLoads, type IndexedList, type NameIndex } from './name_index.ts';
 import { depthOf } from './name_trees.ts';
 
 const ARRAY = definePoint('luo_session_deserialize', 'sorted names', 'fault');
 const POINTER_BYTES = 8;
 
 export class NameSort implements NameIndex, Stateful {
-  readonly checksAtInsert = false;
   readonly #list: IndexedList;
   #sorted = 0;
 
@@ -26,15 +26,15 @@ export class NameSort implements NameIndex, Stateful {
     list.kernel.machine.journal.enlist(this);
   }
 
+  get pages(): number {
+    return Math.ceil((this.#sorted * POINTER_BYTES) / PAGE_SIZE);
+  }
+
   search(): void {
-    chargeHops(this.#list, depthOf(this.#sorted));
+    const levels = depthOf(this.#sorted);
+    chargeLoads(this.#list.kernel, this.#sorted * POINTER_BYTES, levels);
+    chargeHops(this.#list, levels);
   }
-
-  add(): number {
-    return 0;
-  }
-
-  remove(): void {}
 
   settle(): number {
     const { kernel, count } = this.#list;

@@ -9,17 +9,17 @@
  */
 import { ERRNO } from '../base/errno.ts';
 import { definePoint } from '../base/point.ts';
+import { pagesOf } from '../base/units.ts';
 import { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { SlabCache } from '../machine/slab.ts';
-import { chargeHops, type IndexedList, type NameIndex } from './name_index.ts';
+import { chargeHops, chargeLoads, type IndexedList, type NameIndex } from './name_index.ts';
 import { NO_SESSION, type SessionHandle } from './session_table.ts';
 
 const REBALANCE_LEVELS = 2;
 
 export class NameRbtree implements NameIndex {
-  readonly checksAtInsert = true;
   readonly #list: IndexedList;
 
   constructor(list: IndexedList) {
@@ -39,10 +39,6 @@ export class NameRbtree implements NameIndex {
   remove(): void {
     this.#list.kernel.charge(STEP.treeLevel, REBALANCE_LEVELS);
   }
-
-  settle(): number {
-    return 0;
-  }
 }
 
 /** Levels of a balanced binary tree of `n`. */
@@ -54,11 +50,10 @@ const SLOT_BITS = 6;
 const LEVELS = Math.ceil(32 / SLOT_BITS);
 /** Counts are bytes, four in a word: a node has 64 slots at most. */
 const COUNT_SHIFT = 2;
-/** Of the levels of a search, those in nodes that the cache does not hold once there are that many. */
-const LEAF_MISSES = 2;
+/** Levels of a search whose nodes are too many for a cache: above them there are 16,384 at most. */
+const WIDE_LEVELS = 2;
 
 export class NameXarray implements NameIndex, Stateful {
-  readonly checksAtInsert = true;
   readonly #list: IndexedList;
   readonly #nodes: SlabCache;
   /** Filled slots of the node of each prefix, by level from the leaves. */
@@ -79,13 +74,17 @@ export class NameXarray implements NameIndex, Stateful {
     machine.journal.enlist(this);
   }
 
+  get pages(): number {
+    const { objectsPerSlab, order } = this.#nodes;
+    return Math.ceil(this.#depth / objectsPerSlab) * pagesOf(order);
+  }
+
   search(found: SessionHandle): void {
-    const { kernel, count } = this.#list;
+    const { kernel } = this.#list;
     kernel.charge(STEP.nameHash, 1);
     kernel.charge(STEP.treeLevel, LEVELS);
-    const before = kernel.machine.cpus.steps[STEP.miss];
+    chargeLoads(kernel, this.#depth * NODE_BYTES, WIDE_LEVELS);
     chargeHops(this.#list, found === NO_SESSION ? 0 : 1);
-    if (count > 0 && kernel.machine.cpus.steps[STEP.miss] !== before) kernel.charge(STEP.miss, LEAF_MISSES);
   }
 
   add(session: SessionHandle): number {
@@ -110,10 +109,6 @@ export class NameXarray implements NameIndex, Stateful {
       if (this.#count(level, hash) !== 0) break;
       this.#pop();
     }
-  }
-
-  settle(): number {
-    return 0;
   }
 
   capture(): unknown {

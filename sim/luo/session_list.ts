@@ -1,6 +1,6 @@
 /*
  * struct luo_session_header: the outgoing or the incoming list of sessions. rwsem protects list and count; lookups by
- * name are a linear scan in the kernel and are charged as one.
+ * name are a linear scan in the kernel and are charged as one, or as what another design would take (name_index.ts).
  */
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
@@ -51,6 +51,11 @@ export class SessionList implements Stateful, IndexedList {
     kernel.machine.journal.enlist(this);
   }
 
+  /** Pages of the index by name. */
+  get indexPages(): number {
+    return this.#index.pages ?? 0;
+  }
+
   /** The session of a normalised name or NO_SESSION, charging what finding it takes. */
   scan(words: Int32Array, at: number): SessionHandle {
     const found = this.#names.find(words, at);
@@ -60,7 +65,7 @@ export class SessionList implements Stateful, IndexedList {
 
   /** Whether the name of a session that is to join the list is found to be taken; some designs look later. */
   taken(words: Int32Array, at: number): boolean {
-    if (this.#index.checksAtInsert) return this.scan(words, at) !== NO_SESSION;
+    if (this.#index.settle === undefined) return this.scan(words, at) !== NO_SESSION;
     if (this.#names.find(words, at) !== NO_SESSION) this.#duplicates++;
     return false;
   }
@@ -68,7 +73,7 @@ export class SessionList implements Stateful, IndexedList {
   /** list_add_tail; count++: 0, or -ENOMEM where the index has no room. */
   append(session: SessionHandle): number {
     const { table } = this;
-    const err = this.#index.add(session);
+    const err = this.#index.add?.(session) ?? 0;
     if (err !== 0) return err;
     if (this.#rank.sparse) this.#renumber();
     table.setPrev(session, this.tail);
@@ -84,7 +89,7 @@ export class SessionList implements Stateful, IndexedList {
 
   /** All sessions that were handed over have joined: 0, -EEXIST where a name is there twice, -ENOMEM. */
   settle(): number {
-    const err = this.#index.settle();
+    const err = this.#index.settle?.() ?? 0;
     return err === 0 && this.#duplicates > 0 ? -ERRNO.EEXIST : err;
   }
 
@@ -107,7 +112,7 @@ export class SessionList implements Stateful, IndexedList {
     this.#rank.remove(table.position(session));
     table.setList(session, ON_NO_LIST);
     this.count--;
-    this.#index.remove(session);
+    this.#index.remove?.(session);
   }
 
   capture(): unknown {
