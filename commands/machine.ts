@@ -16,13 +16,20 @@ import {
 import { BadInput, type Described, type Given, quoted, ramSize, text, whole } from './command.ts';
 
 const DEFAULTS = { nodes: 1, cpus: 2 } as const;
+const FRAGMENTED_RAM_MAX = 64 * 2 ** 30;
 
 export const PROFILE_NAMES = PROFILES.map(({ name }) => name).join(', ');
 export const REVISION_NAMES = REVISIONS.map(({ name }) => name).join(', ');
 
+export const FRAGMENTED_OPTION: Described = [
+  '--fragmented <p>',
+  'memory shattered before anything runs: p of 100 pieces of 16 pages lack one (default: 0)',
+];
+
 export const MACHINE_OPTIONS: readonly Described[] = [
   ['--nodes <n>', `memory nodes (default: ${DEFAULTS.nodes})`],
   ['--cpus <n>', `processors (default: ${DEFAULTS.cpus})`],
+  FRAGMENTED_OPTION,
 ];
 
 export const PATCH_OPTIONS: readonly Described[] = [
@@ -31,16 +38,26 @@ export const PATCH_OPTIONS: readonly Described[] = [
 ];
 
 export function machine(given: Given, defaultRamBytes: number): MachineParams {
+  const ramBytes = ramSize(given) ?? defaultRamBytes;
+  const percent = fragmentedPercent(given, ramBytes);
   const params = {
-    ramBytes: ramSize(given) ?? defaultRamBytes,
+    ramBytes,
     nodes: whole(given, 'nodes', 1, NODES_MAX) ?? DEFAULTS.nodes,
     cpus: whole(given, 'cpus', 1, CPUS_MAX) ?? DEFAULTS.cpus,
+    ...(percent === undefined ? {} : { fragmentedPercent: percent }),
   };
   const error = machineParamsError(params);
   if (error === undefined) return params;
   throw new BadInput(
     `--ram ${quoted(text(given, 'ram') ?? 'by default')}, --nodes ${params.nodes}: ${error}`,
   );
+}
+
+/** How far memory is shattered, which takes a step for every 64 KiB of it; undefined where that was not given. */
+export function fragmentedPercent(given: Given, ramBytes: number): number | undefined {
+  const percent = whole(given, 'fragmented', 0, 100);
+  if (percent === undefined || ramBytes <= FRAGMENTED_RAM_MAX) return percent;
+  throw new BadInput(`--fragmented ${percent}: not on more than 64 GiB of RAM; give --ram 64G or less`);
 }
 
 /** Name of the price list. */

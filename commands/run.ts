@@ -150,7 +150,7 @@ function runWork({ input, boot, save }: RunOrder): RunResult {
 
 function ramFile(given: Given, path: string): RamFile {
   const others = ['scenario', 'revision', 'with', 'without', 'generations', 'sessions', 'name', 'seed'];
-  refuseBeside(given, '--boot-ram', [...others, 'ram', 'nodes', 'cpus', 'profile']);
+  refuseBeside(given, '--boot-ram', [...others, 'ram', 'nodes', 'cpus', 'fragmented', 'profile']);
   const what = `--boot-ram ${quoted(path)}`;
   const file = hostFile(what, 'give a file that luosim run --save-ram wrote', () =>
     decodeRamFile(readPieces(path)),

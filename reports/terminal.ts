@@ -66,13 +66,17 @@ function row(label: string, calls: string, compared: string, time: string): stri
 }
 
 function header({ machine, profile, seed, program }: RunResult, colours: Colors): string[] {
-  const { ramBytes, nodes, cpus } = machine;
+  const { ramBytes, nodes, cpus, fragmentedPercent = 0 } = machine;
   const created = program.generations
     .flatMap(({ stages }) => stages.flat())
     .flatMap(({ actions }) => actions.filter((action) => action.do === 'create'));
   const revisions = [...new Set(program.generations.map(({ revision }) => revision))];
   const lines = [
-    labelled('machine', `${size(ramBytes)} RAM, ${counted(nodes, 'node')}, ${counted(cpus, 'CPU')}`),
+    labelled(
+      'machine',
+      `${size(ramBytes)} RAM, ${counted(nodes, 'node')}, ${counted(cpus, 'CPU')}` +
+        (fragmentedPercent > 0 ? `, ${fragmentedPercent} % of memory shattered` : ''),
+    ),
     labelled('revision', revisions.join(', ')),
     labelled('seed', `${printable(seed)}; times are virtual, profile ${profile}`),
   ];

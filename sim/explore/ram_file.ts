@@ -157,11 +157,12 @@ function headerError(header: unknown): string | undefined {
   const { schemaVersion, machine, profile, seed, program, generation } = header;
   if (schemaVersion !== RAM_FILE_SCHEMA_VERSION) return 'schemaVersion is no number';
   if (!isObject(machine)) return 'machine is no object';
-  const { ramBytes, nodes, cpus } = machine;
+  const { ramBytes, nodes, cpus, fragmentedPercent = 0 } = machine;
   if (typeof ramBytes !== 'number' || typeof nodes !== 'number' || typeof cpus !== 'number') {
     return 'machine has no ramBytes, nodes, cpus';
   }
-  const machineError = machineParamsError({ ramBytes, nodes, cpus });
+  if (typeof fragmentedPercent !== 'number') return 'machine.fragmentedPercent is no number';
+  const machineError = machineParamsError({ ramBytes, nodes, cpus, fragmentedPercent });
   if (machineError !== undefined) return `machine: ${machineError}`;
   if (typeof profile !== 'string' || profileByName(profile) === undefined) return 'profile is not known';
   if (typeof seed !== 'string') return 'seed is no text';

@@ -67,6 +67,12 @@ export interface GenerationReport {
   readonly endedAt: Time;
   readonly scratchBytes: number;
   readonly freePages: number;
+  /** Pieces of 16 pages that are free and whole, outside of scratch. */
+  readonly freePieces: number;
+  /** fs.file-max. */
+  readonly fileMax: number;
+  /** The most pages that indexes of session names had: looked at after the first open, and at the end. */
+  readonly nameIndexPages: number;
   readonly liveupdateNum: number;
   readonly actions: readonly ActionReport[];
   readonly incomingSessions: number;

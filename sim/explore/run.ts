@@ -11,6 +11,7 @@ import { Digest } from '../base/digest.ts';
 import { errnoName } from '../base/errno.ts';
 import { pagesOf } from '../base/units.ts';
 import { boot, type System } from '../boot/boot.ts';
+import { wholePieces } from '../boot/shatter.ts';
 import { Laws } from '../check/laws.ts';
 import { SessionModel } from '../check/model.ts';
 import { checkIncoming } from '../check/preservation.ts';
@@ -70,6 +71,7 @@ class Run implements Observer {
   #system: System | undefined;
   #actions: ActionLog;
   #opened = false;
+  #nameIndexPages = 0;
 
   constructor(request: RunRequest) {
     this.#request = request;
@@ -151,6 +153,7 @@ class Run implements Observer {
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#opened = false;
+    this.#nameIndexPages = 0;
     const { kernel } = system;
     this.#machine.ram.onWildWrite = ({ pfn }) =>
       this.#violations.add('wild-write', `frame 0x${pfn.toString(16)} was written before it was restored`);
@@ -219,6 +222,7 @@ class Run implements Observer {
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
       checkIncoming(parts, sessions.table, sessions.incoming, true);
+      this.#nameIndexPages = indexPages(system);
     }
   }
 
@@ -259,7 +263,7 @@ class Run implements Observer {
   }
 
   #report(system: System, booted: Booted, handover: HandoverReport | undefined): GenerationReport {
-    const { kernel, kho, luo } = system;
+    const { kernel, kho, luo, vfs } = system;
     const { cpus } = this.#machine;
     return {
       revision: kernel.revision.name,
@@ -271,6 +275,9 @@ class Run implements Observer {
       endedAt: latest(cpus),
       scratchBytes: kho.scratch.reduce((sum, { bytes }) => sum + bytes, 0),
       freePages: kernel.buddy.nrFree,
+      freePieces: wholePieces(kernel),
+      fileMax: vfs.fileMax,
+      nameIndexPages: Math.max(this.#nameIndexPages, indexPages(system)),
       liveupdateNum: luo.liveupdateNum,
       actions: this.#actions.reports,
       incomingSessions: luo.sessions.incoming.count,
@@ -299,6 +306,9 @@ interface Booted {
   readonly at: VirtualTime;
   readonly steps: Readonly<Record<string, number>>;
 }
+
+const indexPages = ({ luo: { sessions } }: System): number =>
+  sessions.outgoing.indexPages + sessions.incoming.indexPages;
 
 const stepsOf = ({ steps }: Cpus): Record<string, number> =>
   Object.fromEntries(STEP_KINDS.map((kind, i) => [kind, steps[i] as number]));
