@@ -4,21 +4,19 @@
 import { commandLine } from '../reports/command_line.ts';
 import { compareProgress, compareReport } from '../reports/compare.ts';
 import manySessions, { ramBytesFor } from '../scenarios/many_sessions.ts';
-import { type Comparison, compare, NUMBERS_MAX, PROFILES, type RunInput } from '../sim/index.ts';
+import {
+  type Comparison,
+  compare,
+  NAME_INDEXES,
+  NUMBERS_MAX,
+  type Parts,
+  PROFILES,
+  type RunInput,
+  withNameIndex,
+} from '../sim/index.ts';
 import { BadInput, EXIT, entry, type Given, optionsGiven, quoted, text } from './command.ts';
 import { MACHINE_OPTIONS, machine, PATCH_OPTIONS, REVISION_NAMES, revision } from './machine.ts';
 import { colours } from './terminal.ts';
-
-/** The patch that brings each design of the name index. */
-const INDEX_PATCHES = {
-  'list-scan': undefined,
-  hash: 'name-hash',
-  rbtree: 'name-rbtree',
-  xarray: 'name-xarray',
-  'sort-at-deserialize': 'name-sort',
-} as const;
-type Index = keyof typeof INDEX_PATCHES;
-const INDEXES = Object.keys(INDEX_PATCHES) as Index[];
 
 const DEFAULTS = { revision: 'april-v1-p1', sessions: '819,10000,100000', seed: '1' } as const;
 const NAMES = 'many-test-%d';
@@ -27,12 +25,12 @@ export const COMPARE = entry({
   name: 'compare',
   summary: 'price designs: one program over name indexes, revisions and sizes',
   options: [
-    ['--index <list>', `name indexes: ${INDEXES.join(', ')} (default: all)`],
+    ['--index <list>', `name indexes: ${NAME_INDEXES.join(', ')} (default: all)`],
     ['--revision <list>', `${REVISION_NAMES} (default: ${DEFAULTS.revision})`],
     ...PATCH_OPTIONS,
     ['--sessions <list>', `sizes (default: ${DEFAULTS.sessions})`],
     ['--seed <text>', `decides all that is left open (default: ${DEFAULTS.seed})`],
-    ['--ram <size>', 'like 512M or 1T (default: what the sessions need)'],
+    ['--ram <size>', 'like 512M or 1T (default: twice what the sessions need)'],
     ...MACHINE_OPTIONS,
     ['--json', 'print the result as JSON'],
   ],
@@ -59,42 +57,33 @@ interface CompareOrder {
 }
 
 function compareOrder(given: Given): CompareOrder {
-  const sizes = (text(given, 'sessions') ?? DEFAULTS.sessions).split(',').map(sizeOf);
-  const revisions = (text(given, 'revision') ?? DEFAULTS.revision).split(',');
-  const indexes = (text(given, 'index')?.split(',') ?? INDEXES).map(indexOf);
-  const designs = revisions.flatMap((name) => indexes.map((index) => designOf(given, name, index)));
-  const seed = text(given, 'seed') ?? DEFAULTS.seed;
+  const sizes = list(given, 'sessions', DEFAULTS.sessions).map(sizeOf);
+  const indexes = list(given, 'index', NAME_INDEXES.join()).map(indexOf);
+  const designs = list(given, 'revision', DEFAULTS.revision)
+    .map((name) => revision(given, name))
+    .flatMap((base) => indexes.map((index) => withNameIndex(base, index).name));
   const inputs = sizes.flatMap((sessions) =>
-    designs.map(({ name, index }): RunInput => {
-      // Nodes of an xarray under a hash are hardly shared: more memory than the sessions themselves.
-      const ramBytes = ramBytesFor(sessions) * (index === 'xarray' ? 2 : 1);
-      const params = { revisions: [name], generations: 2, sessions, pattern: NAMES };
-      return {
-        machine: machine(given, ramBytes),
+    designs.map(
+      (design): RunInput => ({
+        // An xarray takes more memory than the sessions themselves.
+        machine: machine(given, 2 * ramBytesFor(sessions)),
         profile: PROFILES[0]?.name ?? '',
-        seed,
-        program: manySessions(params),
-      };
-    }),
+        seed: text(given, 'seed') ?? DEFAULTS.seed,
+        program: manySessions({ revisions: [design], generations: 2, sessions, pattern: NAMES }),
+      }),
+    ),
   );
   const again = commandLine(['compare', ...optionsGiven(given, [])]);
   return { inputs, json: given.json === true, again };
 }
 
-function designOf(
-  given: Given,
-  name: string,
-  index: Index,
-): { readonly name: string; readonly index: Index } {
-  const patch = INDEX_PATCHES[index];
-  const base = revision(given, name).name;
-  return { name: patch === undefined ? base : revision({ with: patch }, base).name, index };
-}
+const list = (given: Given, option: string, otherwise: string): string[] =>
+  (text(given, option) ?? otherwise).split(',');
 
-function indexOf(name: string): Index {
-  const index = INDEXES.find((known) => known === name);
+function indexOf(name: string): Parts['nameIndex'] {
+  const index = NAME_INDEXES.find((known) => known === name);
   if (index !== undefined) return index;
-  throw new BadInput(`--index ${quoted(name)} is not known; known: ${INDEXES.join(', ')}`);
+  throw new BadInput(`--index ${quoted(name)} is not known; known: ${NAME_INDEXES.join(', ')}`);
 }
 
 function sizeOf(value: string): number {

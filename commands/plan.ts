@@ -5,6 +5,7 @@ import { commandLine } from '../reports/command_line.ts';
 import { planReport } from '../reports/plan.ts';
 import manySessions, { OWN_DESCRIPTORS, ramBytesFor } from '../scenarios/many_sessions.ts';
 import {
+  type Memory,
   NUMBERS_MAX,
   type Plan,
   type PlanParams,
@@ -12,16 +13,18 @@ import {
   type Program,
   plan,
   RAM_BYTES_MIN,
+  type RunInput,
   type TaskProgram,
 } from '../sim/index.ts';
 import { BadInput, EXIT, entry, type Given, optionsGiven, quoted, ramSize, text, whole } from './command.ts';
-import { PATCH_OPTIONS, REVISION_NAMES, revision } from './machine.ts';
+import { FRAGMENTED_OPTION, fragmentedPercent, PATCH_OPTIONS, REVISION_NAMES, revision } from './machine.ts';
 import { colours } from './terminal.ts';
 
 const DEFAULT_REVISION = 'v7.3';
-/** Room enough for the runs that a plan rests on. */
-const SAMPLE_MACHINE = { ramBytes: 2 ** 28, nodes: 1, cpus: 1 } as const;
-const PLANNED_RAM_MAX = 64 * 2 ** 40;
+/** A store of 16-page blocks, to set beside the default's blocks of one page where memory is shattered. */
+const BESIDE_IT = 'april-v1-p1';
+const MIB = 2 ** 20;
+const RAM_BYTES_MAX = 64 * 2 ** 40;
 const NAMES = 'many-test-%d';
 
 export const PLAN = entry({
@@ -32,6 +35,7 @@ export const PLAN = entry({
     ['--revision <name>', `${REVISION_NAMES} (default: ${DEFAULT_REVISION})`],
     ...PATCH_OPTIONS,
     ['--ram <size>', 'like 512M or 1T (default: what the sessions need)'],
+    FRAGMENTED_OPTION,
     ['--json', 'print the result as JSON'],
   ],
   order: planOrder,
@@ -40,7 +44,7 @@ export const PLAN = entry({
     json
       ? [`${JSON.stringify({ ...result, again })}\n`]
       : [planReport(result, { again, colours: colours() })],
-  exitCode: () => EXIT.held,
+  exitCode: ({ violations }) => (violations.length === 0 ? EXIT.held : EXIT.violation),
 });
 
 interface PlanOrder {
@@ -52,37 +56,58 @@ interface PlanOrder {
 function planOrder(given: Given): PlanOrder {
   const sessions = whole(given, 'sessions', 1, NUMBERS_MAX);
   if (sessions === undefined) throw new BadInput('plan: give --sessions, the number to plan for');
-  const { name } = revision(given, text(given, 'revision') ?? DEFAULT_REVISION);
+  const named = text(given, 'revision');
+  const names = [named ?? DEFAULT_REVISION, ...(named === undefined ? [BESIDE_IT] : [])].map((name) =>
+    walking(given, name),
+  );
   const ramBytes = ramSize(given) ?? ramBytesFor(sessions);
-  if (ramBytes < RAM_BYTES_MIN || ramBytes > PLANNED_RAM_MAX) {
-    throw new BadInput(`--ram ${quoted(text(given, 'ram') ?? '')}: give a size from 16M to 64T`);
+  if (ramBytes < RAM_BYTES_MIN || ramBytes > RAM_BYTES_MAX || ramBytes % (4 * MIB) !== 0) {
+    throw new BadInput(`--ram ${quoted(text(given, 'ram') ?? '')}: give a multiple of 4M, from 16M to 64T`);
   }
+  const percent = fragmentedPercent(given, ramBytes);
   const params: PlanParams = {
-    revision: name,
+    revision: names[0] as string,
     sessions,
     ramBytes,
+    fragmentedPercent: percent ?? 0,
+    shatteredRevisions: percent === undefined ? [] : names,
     ownDescriptors: OWN_DESCRIPTORS,
-    inputOf: (n) => ({
-      machine: SAMPLE_MACHINE,
-      profile: PROFILES[0]?.name ?? '',
-      seed: '1',
-      program: update(name, n),
-    }),
+    inputOf,
   };
   return { params, json: given.json === true, again: commandLine(['plan', ...optionsGiven(given, [])]) };
 }
 
+/** A revision whose growth is known: it walks its list of names. */
+function walking(given: Given, name: string): string {
+  const { name: changed, parts } = revision(given, name);
+  if (parts.nameIndex === 'list-scan') return changed;
+  throw new BadInput(
+    `--with: plan knows how a walk of the list grows, not ${parts.nameIndex}; luosim compare runs it`,
+  );
+}
+
 /** One update; the sessions stay with whoever retrieved them. */
-function update(revisionName: string, sessions: number): Program {
-  const program = manySessions({ revisions: [revisionName], generations: 2, sessions, pattern: NAMES });
+function inputOf(revisionName: string, sessions: number, memory: Memory): RunInput {
+  const { generations } = manySessions({
+    revisions: [revisionName],
+    generations: 2,
+    sessions,
+    pattern: NAMES,
+  });
   const kept = (task: TaskProgram): TaskProgram => ({
     ...task,
     actions: task.actions.filter((action) => action.do !== 'finish' && action.do !== 'close'),
   });
-  return {
-    generations: program.generations.map(({ revision: of, stages }) => ({
+  const program: Program = {
+    generations: generations.map(({ revision: of, stages }) => ({
       revision: of,
       stages: stages.map((stage) => stage.map(kept)),
     })),
+  };
+  return {
+    machine: { ...memory, nodes: 1, cpus: 1 },
+    profile: PROFILES[0]?.name ?? '',
+    seed: '1',
+    program,
   };
 }

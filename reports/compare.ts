@@ -1,28 +1,28 @@
 /*
- * Designs side by side on a terminal, 80 columns: a block for each size, a row for each design and price list.
+ * Designs side by side on a terminal, 80 columns: a block for each size and revision, a row for each name index and
+ * price list.
  *
+ *   memory     of the index, beside the sessions
  *   create     all sessions
  *   blackout   reboot hook, boot, first open of the device
  *   usable     with every session retrieved
  */
 import type picocolors from 'picocolors';
 import type { CompareRow, Comparison, Growth, Time } from '../sim/index.ts';
-import { clip, counted, grouped, printable, span } from './words.ts';
+import { clip, counted, grouped, printable, roundSize, span } from './words.ts';
 
 type Colors = ReturnType<typeof picocolors.createColors>;
+
+const COLUMNS = 80;
+const PAGE_BYTES = 4096;
 
 export function compareReport(
   { rows, growth }: Comparison,
   { again, colours }: { readonly again: string; readonly colours: Colors },
 ): string {
-  const sizes = [...new Set(rows.map(({ sessions }) => sessions))];
-  const mixed = new Set(rows.map(({ revision }) => revision.split(' ')[0])).size > 1;
-  const lines = sizes.flatMap((size) => {
-    const of = rows.filter(({ sessions }) => sessions === size);
-    const title = columns(counted(size, 'session'), '', 'create', 'blackout', 'usable');
-    return [colours.bold(title), ...of.flatMap((row) => block(row, mixed, colours)), ''];
-  });
-  if (growth.length > 0) lines.push(...growthLines(growth, mixed), '');
+  const blocks = groups(rows, ({ revision, sessions }) => `${sessions} ${baseOf(revision)}`);
+  const lines = blocks.flatMap((of) => [...block(of, colours), '']);
+  if (growth.length > 0) lines.push(...growthLines(growth, colours), '');
   const broken = rows.filter(({ violations }) => violations.length > 0).length;
   lines.push(
     broken === 0 ? colours.green('all laws held') : colours.red(`${counted(broken, 'run')} broke a law`),
@@ -35,45 +35,74 @@ export function compareReport(
 export const compareProgress = (done: number, of: number): string =>
   done === of ? '\r\x1b[K' : `\r${done} of ${of} runs done\x1b[K`;
 
-const columns = (design: string, profile: string, create: string, blackout: string, usable: string): string =>
-  `${clip(design, 30).padEnd(30)}${profile.padEnd(8)}${create.padStart(14)}${blackout.padStart(14)}${usable.padStart(14)}`;
+function groups<T>(all: readonly T[], keyOf: (one: T) => string): T[][] {
+  const byKey = new Map<string, T[]>();
+  for (const one of all) byKey.set(keyOf(one), [...(byKey.get(keyOf(one)) ?? []), one]);
+  return [...byKey.values()];
+}
 
-const nameOf = (revision: string, nameIndex: string, mixed: boolean): string =>
-  mixed ? `${revision.split(' ')[0]} ${nameIndex}` : nameIndex;
+const baseOf = (revision: string): string => revision.split(' ')[0] ?? '';
 
-function block(row: CompareRow, mixed: boolean, colours: Colors): string[] {
-  const { revision, nameIndex, create, blackout, created, sessions, result, violations } = row;
+/** A label, the memory of an index or nothing, a price list, and right-aligned figures. */
+const columns = (label: string, memory: string, profile: string, ...figures: readonly string[]): string =>
+  `  ${label.padEnd(20)}${memory.padStart(9)}  ${profile.padEnd(7)}` +
+  figures.map((figure) => figure.padStart((COLUMNS - 40) / figures.length)).join('');
+
+function block(rows: readonly CompareRow[], colours: Colors): string[] {
+  const [{ sessions, revision }] = rows as [CompareRow];
+  return [
+    colours.bold(`${counted(sessions, 'session')} on ${baseOf(revision)}`),
+    colours.dim(columns('name index', 'memory', 'prices', 'create', 'blackout', 'usable')),
+    ...rows.flatMap((row, i) => {
+      const said = crossing(row);
+      const next = rows[i + 1];
+      // Said once where it is the same for all.
+      const isLast = next === undefined || crossing(next) !== said;
+      return [...design(row, colours), ...(isLast ? [colours.dim(`  ${said}`)] : [])];
+    }),
+  ];
+}
+
+const crossing = ({ preservedPages, largestPages, capacity }: CompareRow): string =>
+  `${counted(preservedPages, 'page')} cross, the largest block ${counted(largestPages, 'page')}; ` +
+  `room for ${counted(capacity, 'session')}`;
+
+function design(row: CompareRow, colours: Colors): string[] {
+  const { nameIndex, indexPages, create, blackout, created, sessions, result, violations } = row;
   const shown = (times: Readonly<Record<string, Time>> | undefined, profile: string): string => {
     const time = times?.[profile];
     return time === undefined ? '-' : span(time);
   };
   const lines = Object.keys(create.times).map((profile, i) =>
     columns(
-      i === 0 ? `  ${nameOf(revision, nameIndex, mixed)}` : '',
+      i === 0 ? nameIndex : '',
+      i > 0 ? '' : indexPages === 0 ? '-' : roundSize(indexPages * PAGE_BYTES),
       profile,
       shown(create.times, profile),
       shown(blackout?.open.times, profile),
       shown(blackout?.usable.times, profile),
     ),
   );
-  const pages = `${counted(row.preservedPages, 'page')} cross, the largest block ${counted(row.largestPages, 'page')}`;
-  lines.push(colours.dim(`    ${pages}; room for ${counted(row.capacity, 'session')}`));
-  if (created < sessions) {
-    lines.push(colours.yellow(`    ${result} after ${counted(created, 'session')}`));
-  }
+  if (created < sessions) lines.push(colours.yellow(`    ${result} after ${counted(created, 'session')}`));
   const [first] = violations;
-  if (first !== undefined) lines.push(colours.red(clip(`    ${first.law}: ${printable(first.text)}`, 80)));
+  if (first !== undefined)
+    lines.push(colours.red(clip(`    ${first.law}: ${printable(first.text)}`, COLUMNS)));
   return lines;
 }
 
-function growthLines(growth: readonly Growth[], mixed: boolean): string[] {
+function growthLines(growth: readonly Growth[], colours: Colors): string[] {
   const sizes = [...new Set(growth.flatMap((fit) => fit.sizes))].map(grouped).join(', ');
+  const designs = groups(growth, ({ revision, profile }) => `${revision}/${profile}`);
+  const several = new Set(growth.map(({ revision }) => baseOf(revision))).size > 1;
   return [
-    `growth over ${sizes} sessions, as sessions to the power of:`,
-    ...growth.map(({ revision, nameIndex, phase, profile, exponent, residualPercent }) => {
-      const what = phase === 'create' ? 'create' : 'first open';
-      const fit = `${exponent.toFixed(2)}, within ${residualPercent.toFixed(1)} %`;
-      return `  ${clip(nameOf(revision, nameIndex, mixed), 28).padEnd(28)}${profile.padEnd(8)}${what.padEnd(12)}${fit}`;
+    clip(`time grows as sessions to this power, fitted to ${sizes}:`, COLUMNS),
+    colours.dim(columns('', '', 'prices', 'create', 'first open')),
+    ...designs.map((fits) => {
+      const [{ revision, nameIndex, profile }] = fits as [Growth];
+      const figures = fits.map(
+        (fit) => `${fit.exponent.toFixed(2)}, within ${fit.residualPercent.toFixed(1)} %`,
+      );
+      return columns(nameIndex, several ? baseOf(revision) : '', profile, ...figures);
     }),
   ];
 }

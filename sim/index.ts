@@ -18,7 +18,6 @@ export {
   type Comparison,
   compare,
   type Growth,
-  sessionCapacity,
 } from './explore/compare.ts';
 export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
 export { type Plan, type PlanLimit, type PlanParams, plan } from './explore/plan.ts';
@@ -37,6 +36,7 @@ export {
 } from './explore/result.ts';
 export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
 export type { RunInput } from './explore/run_input.ts';
+export type { Memory, Shattered, ShatteredRun } from './explore/shattered.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
 export { PROFILES, profileByName, SOURCES } from './kernel/cost.ts';
 export {
@@ -48,7 +48,15 @@ export {
   type Place,
   queryMap,
 } from './kernel/kernel_map.ts';
-export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
+export {
+  NAME_INDEXES,
+  type Parts,
+  parseRevision,
+  REVISIONS,
+  type Revision,
+  withNameIndex,
+  withPatches,
+} from './kernel/revisions.ts';
 export { type CostProfile, STEP_KINDS, type StepKind } from './machine/cpu.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';
 export { PiecePool } from './machine/pool.ts';

@@ -9,8 +9,9 @@
 import { entriesIn } from '../base/layout.ts';
 import { type Order, orderOf } from '../base/units.ts';
 import type { Parts } from '../kernel/revisions.ts';
-import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE } from '../kho/abi.ts';
+import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE, KHO_MAX_BLOCKS } from '../kho/abi.ts';
 import {
+  LUO_MAX_BLOCKS,
   LUO_SESSION_ARRAY_SER,
   LUO_SESSION_BLOCK_SER,
   LUO_SESSION_BYTES,
@@ -24,6 +25,7 @@ export interface StoreShape {
   readonly nextAt: number | undefined;
   readonly perBlock: number;
   readonly order: Order;
+  readonly blocksMax: number;
   /** Whether the reader takes a block with count 0. */
   readonly emptyBlocks: boolean;
   /** Whether the root names the first block from boot on, or only once sessions are serialized. */
@@ -37,6 +39,7 @@ const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
     nextAt: undefined,
     perBlock: entriesIn(LUO_SESSION_BYTES, LUO_SESSION_ARRAY_SER, LUO_SESSION_SER),
     order: orderOf(LUO_SESSION_BYTES),
+    blocksMax: 1,
     emptyBlocks: true,
     publishedAtBoot: true,
   },
@@ -46,6 +49,7 @@ const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
     nextAt: LUO_SESSION_BLOCK_SER.at.next,
     perBlock: entriesIn(LUO_SESSION_BYTES, LUO_SESSION_BLOCK_SER, LUO_SESSION_SER),
     order: orderOf(LUO_SESSION_BYTES),
+    blocksMax: LUO_MAX_BLOCKS,
     emptyBlocks: true,
     publishedAtBoot: true,
   },
@@ -55,9 +59,13 @@ const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
     nextAt: KHO_BLOCK_HEADER_SER.at.next,
     perBlock: entriesIn(KHO_BLOCK_SIZE, KHO_BLOCK_HEADER_SER, LUO_SESSION_SER),
     order: orderOf(KHO_BLOCK_SIZE),
+    blocksMax: KHO_MAX_BLOCKS,
     emptyBlocks: false,
     publishedAtBoot: false,
   },
 };
 
 export const shapeOf = (store: Parts['sessionStore']): StoreShape => SHAPES[store];
+
+/** Sessions that a store has room for. */
+export const capacityOf = ({ perBlock, blocksMax }: StoreShape): number => perBlock * blocksMax;

@@ -60,15 +60,15 @@ export function longestBlackout(generations: readonly GenerationReport[]): Black
       deserialize: priced([first.steps]),
       usable: priced([...before, ...[...opens, ...retrieves].map(({ steps }) => steps)]),
     };
-    if (longest === undefined || nsOf(blackout.open) > nsOf(longest.open)) longest = blackout;
+    if (longest === undefined || firstNs(blackout.open) > firstNs(longest.open)) longest = blackout;
   }
   return longest;
 }
 
-function nsOf({ times }: Priced): bigint {
-  const { seconds, ns } = times[(PROFILES[0] as CostProfile).name] as Time;
-  return BigInt(seconds) * SECOND_NS + BigInt(ns);
-}
+/** Nanoseconds, to the 53 bits of a number. */
+export const nsOf = ({ seconds, ns }: Time): number => seconds * 1e9 + ns;
+
+const firstNs = ({ times }: Priced): number => nsOf(Object.values(times)[0] as Time);
 
 function sum(parts: readonly Steps[]): Steps {
   const totals = STEP_KINDS.map((kind): [StepKind, number] => [

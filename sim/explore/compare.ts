@@ -5,16 +5,13 @@
  *   growth   time of a phase over the sizes of a design, as n^exponent: least squares of the logarithms, and how far the
  *            worst size lies from the fit
  */
-
 import { assert } from '../base/assert.ts';
-import { entriesIn } from '../base/layout.ts';
 import { type Order, pagesOf } from '../base/units.ts';
+import { capacityOf, shapeOf } from '../check/store_shape.ts';
 import { PROFILES } from '../kernel/cost.ts';
-import { type Parts, type Revision, revisionByName } from '../kernel/revisions.ts';
-import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE, KHO_MAX_BLOCKS } from '../kho/abi.ts';
-import { LUO_MAX_BLOCKS, LUO_SESSION_MAX, LUO_SESSION_SER, LUO_SESSIONS_PER_BLOCK } from '../luo/abi.ts';
-import { type Blackout, longestBlackout, type Priced, priced } from './blackout.ts';
-import type { ActionReport, RunResult, Time, Violation } from './result.ts';
+import { type Parts, revisionByName } from '../kernel/revisions.ts';
+import { type Blackout, longestBlackout, nsOf, type Priced, priced } from './blackout.ts';
+import type { RunResult, Violation } from './result.ts';
 import type { RunInput } from './run_input.ts';
 import { simulate } from './simulate.ts';
 
@@ -30,10 +27,12 @@ export interface CompareRow {
   readonly result: string;
   readonly create: Priced;
   readonly blackout: Blackout | undefined;
+  /** Pages that the name index has beside the sessions, in the kernel where it has most. */
+  readonly indexPages: number;
   /** What crossed: blocks by order, and pages in all. */
   readonly blocksByOrder: readonly number[];
   readonly preservedPages: number;
-  /** Pages of the largest block of the session store: what must be had in one piece. */
+  /** Pages of the largest block that crossed: what must be had in one piece. */
   readonly largestPages: number;
   /** Sessions that the design has room for. */
   readonly capacity: number;
@@ -75,24 +74,12 @@ export function compare(inputs: Iterable<RunInput>, onRow: (row: CompareRow) => 
   return { schemaVersion: COMPARE_SCHEMA_VERSION, rows, growth: growthOf(rows) };
 }
 
-/** Sessions that a revision's store has room for. */
-export function sessionCapacity({ parts }: Pick<Revision, 'parts'>): number {
-  switch (parts.sessionStore) {
-    case 'array-16':
-      return LUO_SESSION_MAX;
-    case 'block-chain-16':
-      return LUO_SESSIONS_PER_BLOCK * LUO_MAX_BLOCKS;
-    case 'block-set-1':
-      return entriesIn(KHO_BLOCK_SIZE, KHO_BLOCK_HEADER_SER, LUO_SESSION_SER) * KHO_MAX_BLOCKS;
-  }
-}
-
 function rowOf(result: RunResult): CompareRow {
   const [first] = result.generations;
-  const creates = actionsOf(result, 0, 'create');
   const revision = revisionByName(first?.revision ?? '');
   assert(first !== undefined && revision !== undefined, 'a run has a kernel of a known revision');
-  const handover = first.handover;
+  const creates = first.actions.filter(({ verb }) => verb === 'create');
+  const { blocksByOrder = [], preservedPages = 0 } = first.handover ?? {};
   return {
     revision: revision.name,
     nameIndex: revision.parts.nameIndex,
@@ -101,20 +88,15 @@ function rowOf(result: RunResult): CompareRow {
     result: creates.find((action) => action.result !== 'OK')?.result ?? 'OK',
     create: priced(creates.map(({ steps }) => steps)),
     blackout: longestBlackout(result.generations),
-    blocksByOrder: handover?.blocksByOrder ?? [],
-    preservedPages: handover?.preservedPages ?? 0,
-    largestPages: Math.max(
-      0,
-      ...(handover?.blocksByOrder ?? []).map((n, o) => (n > 0 ? pagesOf(o as Order) : 0)),
-    ),
-    capacity: sessionCapacity(revision),
+    indexPages: Math.max(...result.generations.map(({ nameIndexPages }) => nameIndexPages)),
+    blocksByOrder,
+    preservedPages,
+    largestPages: preservedPages === 0 ? 0 : pagesOf((blocksByOrder.length - 1) as Order),
+    capacity: capacityOf(shapeOf(revision.parts.sessionStore)),
     violations: result.violations,
     digest: result.digest,
   };
 }
-
-const actionsOf = (result: RunResult, generation: number, verb: string): ActionReport[] =>
-  result.generations[generation]?.actions.filter((action) => action.verb === verb) ?? [];
 
 /** Sessions that the program asks for. */
 function wantedOf({ program }: RunResult): number {
@@ -129,26 +111,26 @@ function growthOf(rows: readonly CompareRow[]): Growth[] {
     if (row.created < row.sessions || row.sessions === 0 || row.blackout === undefined) continue;
     designs.set(row.revision, [...(designs.get(row.revision) ?? []), row]);
   }
-  return [...designs.values()].flatMap((of) => {
-    if (new Set(of.map(({ sessions }) => sessions)).size < 3) return [];
-    const { revision, nameIndex } = of[0] as CompareRow;
+  return [...designs].flatMap(([revision, of]) => {
+    const sizes = of.map(({ sessions }) => sessions);
+    const { nameIndex } = of[0] as CompareRow;
+    if (new Set(sizes).size < 3) return [];
     return (['create', 'open'] as const).flatMap((phase) =>
       PROFILES.map(({ name: profile }) => {
-        const points = of.map((row): [number, number] => [row.sessions, nsOf(timeOf(row, phase, profile))]);
-        return { revision, nameIndex, phase, profile, ...powerFit(points), sizes: points.map(([n]) => n) };
+        const points = of.map((row): [number, number] => [row.sessions, phaseNs(row, phase, profile)]);
+        return { revision, nameIndex, phase, profile, ...powerFit(points), sizes };
       }),
     );
   });
 }
 
-/** Time of the phase alone: of the blackout what the first open takes, as its steps beside a reboot and a boot. */
-function timeOf({ create, blackout }: CompareRow, phase: Phase, profile: string): Time {
-  const zero = { seconds: 0, ns: 0 };
-  if (phase === 'create') return create.times[profile] ?? zero;
-  return blackout?.deserialize.times[profile] ?? zero;
+/** Of the blackout what the first open takes: reboot and boot take their time without a session, too. */
+function phaseNs({ create, blackout }: CompareRow, phase: Phase, profile: string): number {
+  const times = phase === 'create' ? create.times : blackout?.deserialize.times;
+  const time = times?.[profile];
+  assert(time !== undefined, `every phase is priced by ${profile}`);
+  return nsOf(time);
 }
-
-const nsOf = ({ seconds, ns }: Time): number => seconds * 1e9 + ns;
 
 /** Least squares of log y over log x, rounded to what every engine agrees on. */
 export function powerFit(points: readonly (readonly [number, number])[]): {
