@@ -16,7 +16,7 @@ export class BadInput extends Error {
 }
 
 /** Options as given; one that was not given is absent. */
-export type Given = Readonly<Record<string, string | true | undefined>>;
+export type Given = Readonly<Record<string, string | true | readonly string[] | undefined>>;
 
 /** Flags or name, and help. */
 export type Described = readonly [string, string];
@@ -76,7 +76,7 @@ export function whole(given: Given, option: string, min: number, max: number): n
   throw new BadInput(`${flag(option)} ${quoted(value)}: give a whole number from ${min} to ${max}`);
 }
 
-const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+export const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /** Bytes. */
 export function ramSize(given: Given): number | undefined {

@@ -10,12 +10,11 @@ import {
   NAME_INDEXES,
   NUMBERS_MAX,
   type Parts,
-  PROFILES,
   type RunInput,
   withNameIndex,
 } from '../sim/index.ts';
 import { BadInput, EXIT, entry, type Given, optionsGiven, quoted, text } from './command.ts';
-import { MACHINE_OPTIONS, machine, PATCH_OPTIONS, REVISION_NAMES, revision } from './machine.ts';
+import { MACHINE_OPTIONS, machine, PATCH_OPTIONS, profile, REVISION_NAMES, revision } from './machine.ts';
 import { colours } from './terminal.ts';
 
 const DEFAULTS = { revision: 'april-v1-p1', sessions: '819,10000,100000', seed: '1' } as const;
@@ -67,7 +66,7 @@ function compareOrder(given: Given): CompareOrder {
       (design): RunInput => ({
         // An xarray takes more memory than the sessions themselves.
         machine: machine(given, 2 * ramBytesFor(sessions)),
-        profile: PROFILES[0]?.name ?? '',
+        profile: profile(given),
         seed: text(given, 'seed') ?? DEFAULTS.seed,
         program: manySessions({ revisions: [design], generations: 2, sessions, pattern: NAMES }),
       }),

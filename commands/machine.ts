@@ -3,12 +3,12 @@
  */
 import {
   CPUS_MAX,
+  ICOUNT,
   type MachineParams,
   machineParamsError,
   NODES_MAX,
-  PROFILES,
+  PROFILE_NAMES,
   parseRevision,
-  profileByName,
   REVISIONS,
   type Revision,
   withPatches,
@@ -16,9 +16,7 @@ import {
 import { BadInput, type Described, type Given, quoted, ramSize, text, whole } from './command.ts';
 
 const DEFAULTS = { nodes: 1, cpus: 2 } as const;
-const FRAGMENTED_RAM_MAX = 64 * 2 ** 30;
 
-export const PROFILE_NAMES = PROFILES.map(({ name }) => name).join(', ');
 export const REVISION_NAMES = REVISIONS.map(({ name }) => name).join(', ');
 
 export const FRAGMENTED_OPTION: Described = [
@@ -37,9 +35,11 @@ export const PATCH_OPTIONS: readonly Described[] = [
   ['--without <patches>', 'take these out of every kernel, with what builds on them'],
 ];
 
+export const fragmentedPercent = (given: Given): number | undefined => whole(given, 'fragmented', 0, 100);
+
 export function machine(given: Given, defaultRamBytes: number): MachineParams {
   const ramBytes = ramSize(given) ?? defaultRamBytes;
-  const percent = fragmentedPercent(given, ramBytes);
+  const percent = fragmentedPercent(given);
   const params = {
     ramBytes,
     nodes: whole(given, 'nodes', 1, NODES_MAX) ?? DEFAULTS.nodes,
@@ -53,18 +53,16 @@ export function machine(given: Given, defaultRamBytes: number): MachineParams {
   );
 }
 
-/** How far memory is shattered, which takes a step for every 64 KiB of it; undefined where that was not given. */
-export function fragmentedPercent(given: Given, ramBytes: number): number | undefined {
-  const percent = whole(given, 'fragmented', 0, 100);
-  if (percent === undefined || ramBytes <= FRAGMENTED_RAM_MAX) return percent;
-  throw new BadInput(`--fragmented ${percent}: not on more than 64 GiB of RAM; give --ram 64G or less`);
-}
+export const PROFILE_OPTION: Described = [
+  '--profile <name>',
+  `prices of virtual time: ${PROFILE_NAMES.join(', ')} (default: ${ICOUNT.name})`,
+];
 
 /** Name of the price list. */
 export function profile(given: Given): string {
-  const name = text(given, 'profile') ?? PROFILES[0]?.name ?? '';
-  if (profileByName(name) !== undefined) return name;
-  throw new BadInput(`--profile ${quoted(name)} is not known; known: ${PROFILE_NAMES}`);
+  const name = text(given, 'profile') ?? ICOUNT.name;
+  if (PROFILE_NAMES.includes(name)) return name;
+  throw new BadInput(`--profile ${quoted(name)} is not known; known: ${PROFILE_NAMES.join(', ')}`);
 }
 
 /** Names of revisions, the patches of --with and --without applied and taken out. */

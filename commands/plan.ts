@@ -5,11 +5,12 @@ import { commandLine } from '../reports/command_line.ts';
 import { planReport } from '../reports/plan.ts';
 import manySessions, { OWN_DESCRIPTORS, ramBytesFor } from '../scenarios/many_sessions.ts';
 import {
+  ICOUNT,
   type Memory,
+  machineParamsError,
   NUMBERS_MAX,
   type Plan,
   type PlanParams,
-  PROFILES,
   type Program,
   plan,
   RAM_BYTES_MIN,
@@ -64,7 +65,13 @@ function planOrder(given: Given): PlanOrder {
   if (ramBytes < RAM_BYTES_MIN || ramBytes > RAM_BYTES_MAX || ramBytes % (4 * MIB) !== 0) {
     throw new BadInput(`--ram ${quoted(text(given, 'ram') ?? '')}: give a multiple of 4M, from 16M to 64T`);
   }
-  const percent = fragmentedPercent(given, ramBytes);
+  const percent = fragmentedPercent(given);
+  const wrong =
+    percent === undefined
+      ? undefined
+      : machineParamsError({ ramBytes, nodes: 1, cpus: 1, fragmentedPercent: percent });
+  if (wrong !== undefined)
+    throw new BadInput(`--ram ${quoted(text(given, 'ram') ?? 'by default')}: ${wrong}`);
   const params: PlanParams = {
     revision: names[0] as string,
     sessions,
@@ -106,7 +113,7 @@ function inputOf(revisionName: string, sessions: number, memory: Memory): RunInp
   };
   return {
     machine: { ...memory, nodes: 1, cpus: 1 },
-    profile: PROFILES[0]?.name ?? '',
+    profile: ICOUNT.name,
     seed: '1',
     program,
   };

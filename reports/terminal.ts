@@ -20,25 +20,44 @@ import {
   type Time,
   type Violation,
 } from '../sim/index.ts';
-import { clip, counted, grouped, hex, plus, printable, since, size, span, wrap } from './words.ts';
+import { misfitText } from './misfit.ts';
+import {
+  COLUMNS,
+  clip,
+  counted,
+  grouped,
+  hex,
+  LABEL,
+  labelled,
+  plus,
+  printable,
+  since,
+  size,
+  span,
+  wrap,
+} from './words.ts';
 
 const LINES = 40;
-const COLUMNS = 80;
-const LABEL = 12;
 const VIOLATIONS_SHOWN = 3;
 const LOSSES_SHOWN = 2;
 
-type Colors = ReturnType<typeof picocolors.createColors>;
+export type Colors = ReturnType<typeof picocolors.createColors>;
 
 export interface TerminalOptions {
   readonly colours: Colors;
   /** The command that runs this again. */
   readonly again: string;
+  readonly token?: string;
 }
 
-export function terminalReport(result: RunResult, { colours, again }: TerminalOptions): string {
+export function terminalReport(result: RunResult, { colours, again, token }: TerminalOptions): string {
   const head = header(result, colours);
-  const tail = [...verdict(result, colours), again];
+  // A token is copied: its line is as long as it must be.
+  const tail = [
+    ...verdict(result, colours),
+    ...(token === undefined ? [] : [`${'token'.padEnd(LABEL)}${token}`]),
+    again,
+  ];
   const mixed = new Set(result.program.generations.map(({ revision }) => revision)).size > 1;
   const kernels = result.generations.map((generation, i) => {
     const title = `kernel ${i}: ${booted(generation)}${mixed ? `, ${generation.revision}` : ''}`;
@@ -52,9 +71,6 @@ export function terminalReport(result: RunResult, { colours, again }: TerminalOp
   if (body.length > room) body = [...body.slice(0, room - 1), colours.dim('  ... all with --json')];
   return [...head, ...body, ...tail].map((line) => `${line}\n`).join('');
 }
-
-/** A label in its column and what it says, cut to the width. */
-const labelled = (label: string, text: string): string => label.padEnd(LABEL) + clip(text, COLUMNS - LABEL);
 
 /** A row of the table of phases. */
 function row(label: string, calls: string, compared: string, time: string): string {
@@ -224,6 +240,11 @@ function verdict(result: RunResult, colours: Colors): string[] {
   for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) lines.push(...broken(violation, colours));
   if (violations.length > VIOLATIONS_SHOWN) {
     lines.push(labelled('', `and ${violations.length - VIOLATIONS_SHOWN} more, all with --json`));
+  }
+  const misfit = misfitText(result.misfits);
+  if (misfit !== undefined) {
+    const said = wrap(printable(`${misfit}: this is not the run that was recorded`), COLUMNS - LABEL);
+    lines.push(...said.map((line, i) => colours.yellow(labelled(i === 0 ? 'misfit' : '', line))));
   }
   const laws = new Set(violations.map(({ law }) => law)).size;
   lines.push(

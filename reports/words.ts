@@ -88,3 +88,11 @@ export function wrap(text: string, width: number): string[] {
   }
   return [...lines, line];
 }
+
+/** Width of a terminal, and of the labels at its left edge. */
+export const COLUMNS = 80;
+export const LABEL = 12;
+
+/** A label in its column and what it says, cut to the width. */
+export const labelled = (label: string, text: string): string =>
+  label.padEnd(LABEL) + clip(text, COLUMNS - LABEL);

@@ -15,6 +15,8 @@ export const PAGEBLOCK_ORDER = 9;
 export const RAM_BYTES_MIN = 16 * 2 ** 20;
 /** Largest machine: frame numbers stay in 28 bits, frame columns in Int32 indices. */
 export const RAM_BYTES_MAX = 2 ** 40;
+/** Largest machine whose memory can be shattered: that takes a step for every 64 KiB. */
+export const SHATTERED_RAM_BYTES_MAX = 64 * 2 ** 30;
 /** Memory nodes; MAX_NUMNODES is 1024, more than 8 adds nothing to a live update. */
 export const NODES_MAX = 8;
 export const CPUS_MAX = 64;

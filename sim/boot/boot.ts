@@ -18,6 +18,7 @@ import { type BootOptions, Kernel, Panic } from '../kernel/kernel.ts';
 import { Memblock } from '../kernel/memblock.ts';
 import type { Revision } from '../kernel/revisions.ts';
 import { Vfs } from '../kernel/vfs.ts';
+import { KHO_SCRATCH } from '../kho/abi.ts';
 import { Kho } from '../kho/kexec_handover.ts';
 import { EndlessWalk } from '../kho/radix.ts';
 import { readScratchArray } from '../kho/scratch.ts';
@@ -48,23 +49,31 @@ export interface System {
   readonly kexec: Kexec;
 }
 
+/** A kernel on its way up: it has its last three parts once memory is handed out. */
+export type Booting = Pick<System, 'kernel' | 'memblock' | 'kho'> & Partial<System>;
+
 export interface BootRequest {
   readonly revision: Revision;
   readonly options: BootOptions;
   readonly generation: number;
   /** What the previous kernel passed; none at power-on. */
   readonly params?: BootParams;
+  /** Called before anything has happened in the kernel. */
+  readonly onStart?: (system: Booting) => void;
 }
 
 /**
  * Boots. The result may have panicked: `system.kernel.state`.
  * @kernel start_kernel @simplified the stages that live update takes part in; the rest is a price
  */
-export function boot(machine: Machine, { revision, options, generation, params }: BootRequest): System {
+export function boot(machine: Machine, request: BootRequest): System {
+  const { revision, options, generation, params } = request;
   machine.cpus.reset();
   const kernel = new Kernel(machine, revision, options, generation);
   const memblock = new Memblock({ start: 0, end: machine.params.ramBytes }, machine.nodes);
   const kho = new Kho(kernel);
+  const booting = { kernel, memblock, kho };
+  request.onStart?.(booting);
   kernel.charge(STEP.boot, 1);
   kernel.trace.event(START_KERNEL, generation);
   kernel.printk(`Linux version ${revision.release}`);
@@ -76,6 +85,7 @@ export function boot(machine: Machine, { revision, options, generation, params }
   const vfs = new Vfs(kernel, fileMax(kernel));
   const luo = new Luo(kernel, kho, vfs);
   const kexec = new Kexec(kernel, kho, luo);
+  const system = Object.assign(booting, { vfs, luo, kexec });
   if (kernel.state !== 'panicked') {
     endsInPanic(kernel, () => {
       luo.earlyInit();
@@ -89,7 +99,7 @@ export function boot(machine: Machine, { revision, options, generation, params }
   if (params === undefined && fragmentedPercent > 0 && kernel.state === 'running') {
     shatterMemory(kernel, fragmentedPercent);
   }
-  return { kernel, memblock, kho, vfs, luo, kexec };
+  return system;
 }
 
 /** @kernel setup_arch @simplified memory is one range, of which firmware and the image take their parts */
@@ -124,7 +134,12 @@ function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
 /** Where the running image lies: the loader of the previous kernel and this one follow the same rule. */
 function imagePhys(machine: Machine, params: BootParams | undefined): Phys {
   if (params === undefined || params.scratchPhys === 0) return COLD_IMAGE_PHYS;
-  const areas = readScratchArray(machine.ram, params.scratchPhys, machine.nodes.length + 2);
+  const { ram, nodes } = machine;
+  const nr = nodes.length + 2;
+  if (!ram.has(params.scratchPhys, nr * KHO_SCRATCH.size)) return COLD_IMAGE_PHYS;
+  const areas = readScratchArray(ram, params.scratchPhys, nr).filter((area) =>
+    ram.has(area.start, area.bytes),
+  );
   return placeSegments(machine.params, areas)?.image ?? COLD_IMAGE_PHYS;
 }
 

@@ -6,7 +6,7 @@
  *   block-chain-16    next, count           819 a block     16 pages each
  *   block-set-1       next, count            51 a block     1 page each, never empty
  */
-import { entriesIn } from '../base/layout.ts';
+import { entriesIn, type Layout } from '../base/layout.ts';
 import { type Order, orderOf } from '../base/units.ts';
 import type { Parts } from '../kernel/revisions.ts';
 import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE, KHO_MAX_BLOCKS } from '../kho/abi.ts';
@@ -19,6 +19,7 @@ import {
 } from '../luo/abi.ts';
 
 export interface StoreShape {
+  readonly header: Layout<string>;
   readonly headerBytes: number;
   readonly countAt: number;
   /** Where the address of the next block stands; undefined where there is one region. */
@@ -34,6 +35,7 @@ export interface StoreShape {
 
 const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
   'array-16': {
+    header: LUO_SESSION_ARRAY_SER,
     headerBytes: LUO_SESSION_ARRAY_SER.size,
     countAt: LUO_SESSION_ARRAY_SER.at.count,
     nextAt: undefined,
@@ -44,6 +46,7 @@ const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
     publishedAtBoot: true,
   },
   'block-chain-16': {
+    header: LUO_SESSION_BLOCK_SER,
     headerBytes: LUO_SESSION_BLOCK_SER.size,
     countAt: LUO_SESSION_BLOCK_SER.at.count,
     nextAt: LUO_SESSION_BLOCK_SER.at.next,
@@ -54,6 +57,7 @@ const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
     publishedAtBoot: true,
   },
   'block-set-1': {
+    header: KHO_BLOCK_HEADER_SER,
     headerBytes: KHO_BLOCK_HEADER_SER.size,
     countAt: KHO_BLOCK_HEADER_SER.at.count,
     nextAt: KHO_BLOCK_HEADER_SER.at.next,

@@ -32,9 +32,14 @@ export interface Violation {
 export class Violations {
   readonly all: Violation[] = [];
   generation = 0;
+  /** Told of each that is kept, when it is found. */
+  onFound: ((violation: Violation) => void) | undefined;
 
   add(law: Law, text: string): void {
     const known = this.all.some((v) => v.law === law && v.generation === this.generation);
-    if (!known) this.all.push({ law, text, generation: this.generation });
+    if (known) return;
+    const violation = { law, text, generation: this.generation };
+    this.all.push(violation);
+    this.onFound?.(violation);
   }
 }

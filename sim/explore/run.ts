@@ -10,12 +10,12 @@ import type { Decisions } from '../base/decisions.ts';
 import { Digest } from '../base/digest.ts';
 import { errnoName } from '../base/errno.ts';
 import { pagesOf } from '../base/units.ts';
-import { boot, type System } from '../boot/boot.ts';
+import { type Booting, boot, type System } from '../boot/boot.ts';
 import { wholePieces } from '../boot/shatter.ts';
 import { Laws } from '../check/laws.ts';
 import { SessionModel } from '../check/model.ts';
 import { checkIncoming } from '../check/preservation.ts';
-import { Violations } from '../check/violation.ts';
+import { type Violation, Violations } from '../check/violation.ts';
 import type { BootOptions, Kernel } from '../kernel/kernel.ts';
 import { revisionByName } from '../kernel/revisions.ts';
 import { Column } from '../machine/column.ts';
@@ -47,12 +47,30 @@ export interface Jump {
 /** Called between a jump and the next boot: what it returns boots. May replace what RAM holds, or keep a copy. */
 export type AtJump = (jump: Jump) => BootParams;
 
+/** Looks on, and takes no part. */
+export interface Watcher {
+  /** A kernel begins. Its parts, and the processes that run in it, appear in what is given here. */
+  started(system: Booting, processes: ReadonlyMap<string, ProcessMemory>): void;
+  /** It has done its last; memory is as it left it. */
+  ended(): void;
+  /** A call begins. `name` is what it is about. */
+  called(thread: Thread, verb: Verb, name: string | undefined): void;
+  /** What it answered: a value, or a negative errno. */
+  answered(thread: Thread, verb: Verb, name: string | undefined, result: number): void;
+  /** A law is found broken. */
+  broken(violation: Violation): void;
+}
+
+/** A process, and what its agents remember. */
+export type ProcessMemory = readonly [Process, AgentMemory];
+
 export interface RunRequest {
   readonly machine: Machine;
   readonly seed: string;
   readonly decisions: Decisions;
   readonly program: Program;
   readonly atJump?: AtJump;
+  readonly watcher?: Watcher;
 }
 
 /** Runs a program on a machine that has no kernel yet. Revisions must exist. */
@@ -69,6 +87,8 @@ class Run implements Observer {
   readonly #laws: Laws;
   readonly #openLosses: string[] = [];
   #system: System | undefined;
+  /** Of the kernel that runs. */
+  #processes = new Map<string, ProcessMemory>();
   #actions: ActionLog;
   #opened = false;
   #nameIndexPages = 0;
@@ -80,6 +100,7 @@ class Run implements Observer {
     const storage = { pool: request.machine.pool, journal: request.machine.journal };
     this.#model = new SessionModel(storage, this.#violations, (name) => this.#names.text(name));
     this.#actions = new ActionLog(this.#machine.cpus);
+    this.#violations.onFound = (violation) => request.watcher?.broken(violation);
     this.#laws = new Laws({ model: this.#model, names: this.#names, violations: this.#violations });
   }
 
@@ -100,6 +121,7 @@ class Run implements Observer {
       digest.mixText(report.digest);
       if (!jumps) {
         this.#laws.checkFinished(system, kernelProgram, this.#actions.reports);
+        this.#request.watcher?.ended();
         system.kernel.dispose();
         break;
       }
@@ -114,6 +136,8 @@ class Run implements Observer {
       generations,
       openLosses: this.#openLosses,
       violations: this.#violations.all,
+      departures: machine.decisions.departures,
+      misfits: machine.decisions.misfits(),
       digest: digest.toString(),
     };
   }
@@ -121,11 +145,13 @@ class Run implements Observer {
   called(thread: Thread, verb: Verb, name: number): void {
     this.#model.called(thread, verb, name);
     this.#actions.called(thread, verb);
+    this.#request.watcher?.called(thread, verb, this.#nameText(name));
   }
 
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
     this.#model.answered(thread, verb, name, result);
     if (verb === 'open') this.#deviceOpened(result);
+    this.#request.watcher?.answered(thread, verb, this.#nameText(name), result);
   }
 
   acted(thread: Thread, action: Action, calls: number, result: number): void {
@@ -141,25 +167,27 @@ class Run implements Observer {
     return ends.map((name) => this.#names.text(name));
   };
 
+  #nameText(name: number): string | undefined {
+    return name === -1 ? undefined : this.#names.text(name);
+  }
+
   #boot(program: GenerationProgram, generation: number, params: BootParams | undefined): System {
     const revision = revisionByName(program.revision);
     assert(revision !== undefined, `no revision ${program.revision}`);
+    this.#processes = new Map();
     const system = boot(this.#machine, {
       revision,
       options: BOOT_OPTIONS,
       generation,
       ...(params === undefined ? {} : { params }),
+      onStart: (booting) => this.#request.watcher?.started(booting, this.#processes),
     });
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#opened = false;
     this.#nameIndexPages = 0;
     const { kernel } = system;
-    this.#machine.ram.onWildWrite = ({ pfn }) =>
-      this.#violations.add('wild-write', `frame 0x${pfn.toString(16)} was written before it was restored`);
-    kernel.buddy.onBadFree = (what, pfn) => {
-      kernel.warn(`Bad page state: ${what} of frame 0x${pfn.toString(16)}`);
-    };
+    this.#laws.watch(system);
     if (generation > 0 && kernel.bootKind !== 'handover') {
       this.#loseOpenly(`generation ${generation} booted cold: ${whyCold(kernel)}`);
     }
@@ -172,9 +200,8 @@ class Run implements Observer {
     const { kernel } = system;
     if (kernel.state !== 'running') return;
     const world = this.#world(system);
-    const processes = new Map<string, [Process, AgentMemory]>();
     for (const stage of program.stages) {
-      for (const task of stage) this.#spawn(world, processes, task);
+      for (const task of stage) this.#spawn(world, task);
       const end = kernel.sched.run();
       if (end.reason === 'blocked') {
         const waits = end.waits.map(({ task, lock, holders }) => {
@@ -184,7 +211,7 @@ class Run implements Observer {
         return;
       }
       if (kernel.state !== 'running') return;
-      const live = [...processes.values()].map(([process]) => process);
+      const live = [...this.#processes.values()].map(([process]) => process);
       this.#laws.checkQuiescence(system, live, stage.length === 1);
     }
   }
@@ -199,13 +226,13 @@ class Run implements Observer {
     };
   }
 
-  #spawn(world: World, processes: Map<string, [Process, AgentMemory]>, program: TaskProgram): void {
+  #spawn(world: World, program: TaskProgram): void {
     const { system } = world;
-    let known = processes.get(program.process);
+    let known = this.#processes.get(program.process);
     if (known === undefined) {
       const sessions = new Column(system.kernel.storage, `${program.process} sessions`);
       known = [new Process(system, program.process), { device: NO_DEVICE, sessions }];
-      processes.set(program.process, known);
+      this.#processes.set(program.process, known);
     }
     const [process, memory] = known;
     system.kernel.sched.spawn(program.process, (task) => {
@@ -256,6 +283,7 @@ class Run implements Observer {
   }
 
   #jump({ kernel, kexec }: System, digest: string): BootParams {
+    this.#request.watcher?.ended();
     const params = this.#machine.jump(kexec.plan());
     this.#model.jumped();
     kernel.leave();

@@ -75,5 +75,7 @@ export const DRAM: CostProfile = {
 /** The first prices a run unless another is asked for. */
 export const PROFILES: readonly CostProfile[] = [ICOUNT, DRAM];
 
+export const PROFILE_NAMES: readonly string[] = PROFILES.map(({ name }) => name);
+
 export const profileByName = (name: string): CostProfile | undefined =>
   PROFILES.find((profile) => profile.name === name);

@@ -221,6 +221,7 @@ const REST: readonly FunctionList[] = [
   list('mm/slub.c', '', `calculate_order kmem_cache_alloc kmem_cache_free get_partial new_slab discard_slab`),
   list('mm/slab_common.c', '', 'kmem_cache_create kmalloc_size_roundup'),
   list('mm/vmalloc.c', '', 'vzalloc vfree'),
+  list('lib/string.c', '', 'strscpy'),
   list('arch/x86/lib/csum-partial_64.c', '', 'csum_partial'),
   list(
     'scripts/dtc/libfdt/fdt.c',

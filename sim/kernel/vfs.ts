@@ -104,6 +104,11 @@ export class Vfs {
     return this.#records.get(this.#filp.index(file) * WORDS + STATE) >>> 24;
   }
 
+  /** For people: what the file is open on. */
+  kindName(file: FileHandle): string {
+    return (this.#kinds[this.kind(file)] as FileOperations).name;
+  }
+
   references(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + STATE) & REFERENCES;
   }

@@ -271,13 +271,22 @@ export function getProperty(fdt: Uint8Array, node: number, name: string): Uint8A
   return property < 0 ? undefined : valueAt(fdt, property);
 }
 
-/** The properties of a node in the order of the blob; name undefined where the strings block is broken. */
-export function properties(fdt: Uint8Array, node: number): { name: string | undefined; value: Uint8Array }[] {
-  const found: { name: string | undefined; value: Uint8Array }[] = [];
+export interface Property {
+  /** Undefined where the strings block is broken. */
+  readonly name: string | undefined;
+  readonly value: Uint8Array;
+  /** Offset of the value in the blob. */
+  readonly at: number;
+}
+
+/** The properties of a node in the order of the blob. */
+export function properties(fdt: Uint8Array, node: number): Property[] {
+  const found: Property[] = [];
   const base = readWord(fdt, FDT_HEADER.structOffset);
-  for (let at = propertyFrom(fdt, insideNode(fdt, node)); at >= 0; ) {
-    found.push({ name: stringAt(fdt, readWord(fdt, base + at + 8)), value: valueAt(fdt, at) });
-    at = propertyFrom(fdt, nextTag(fdt, at).next);
+  for (let offset = propertyFrom(fdt, insideNode(fdt, node)); offset >= 0; ) {
+    const name = stringAt(fdt, readWord(fdt, base + offset + 8));
+    found.push({ name, value: valueAt(fdt, offset), at: base + offset + FDT_PROP_BYTES });
+    offset = propertyFrom(fdt, nextTag(fdt, offset).next);
   }
   return found;
 }

@@ -114,10 +114,17 @@ export class Kho implements Stateful {
     this.#print('found kexec handover data.');
   }
 
-  /** Before struct pages are set up: early allocations get room. @kernel kho_memory_init_early */
+  /**
+   * Before struct pages are set up: early allocations get room. kho_populate has added the areas to memblock as they
+   * stand in the array; the first use of one that no memory answers is the end. @kernel kho_memory_init_early
+   */
   memoryInitEarly(memblock: Memblock): void {
-    if (!this.isKhoBoot || !this.#kernel.has(KHO_EXTENDED_SCRATCH)) return;
-    extendScratch(this.#kernel, memblock, this.#incomingMapPhys as Phys);
+    if (!this.isKhoBoot) return;
+    const { ram } = this.#kernel.machine;
+    const lost = this.scratch.find(({ start, bytes }) => bytes > 0 && !ram.has(start, bytes));
+    if (lost !== undefined) throw new PageFault(lost.start);
+    if (this.#kernel.has(KHO_EXTENDED_SCRATCH))
+      extendScratch(this.#kernel, memblock, this.#incomingMapPhys as Phys);
   }
 
   /**

@@ -9,7 +9,6 @@
  * The root is an FDT of one page that stays mapped, and reserved, in the next kernel (up to v7.1, april-v1), or struct
  * luo_ser (v7.3), freed once it is read.
  */
-import { assert } from '../base/assert.ts';
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
@@ -226,9 +225,11 @@ export class Luo implements Stateful {
     ram.storeBytes(ser, textBytes(kernel.revision.luoCompatible, LUO_COMPATIBLE_BYTES));
     ram.store64(ser + LUO_SER.at.liveupdate_num, this.liveupdateNum + 1);
     let err = yield* this.sessions.setupOutgoing(task);
-    assert(err === 0, 'nothing is allocated for sessions before there are any');
-    this.sessions.publish = (headPhys) => ram.store64(ser + LUO_SER.at.sessions_pa, headPhys);
-    const flb = yield* setupOutgoingFlb(kernel, this.#kho, task);
+    const publish = (headPhys: number): void => ram.store64(ser + LUO_SER.at.sessions_pa, headPhys);
+    // A store that has its block from boot (no release had one under luo_ser) is found where it is.
+    if (this.sessions.store.blocksAtBoot > 0) publish(this.sessions.store.headPhys);
+    else this.sessions.publish = publish;
+    const flb = err === 0 ? yield* setupOutgoingFlb(kernel, this.#kho, task) : err;
     err = Math.min(flb, 0);
     if (err === 0) {
       this.flbPhys = flb;

@@ -66,6 +66,7 @@ export class LuoSessions implements Stateful {
   readonly #vfs: Vfs;
   readonly #fileKind: number;
   readonly #slot = new Int32Array(SLOT_WORDS);
+  readonly #wanted = new Int32Array(NAME_WORDS);
   #incomingHead = 0;
   #incomingStore: IncomingStore | undefined;
   #isDeserialized = false;
@@ -153,14 +154,15 @@ export class LuoSessions implements Stateful {
 
   /** A file for an incoming session: -ENOENT, -EINVAL the second time. @kernel luo_session_retrieve */
   *retrieve(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
-    // A name without NUL is equal to none that is stored.
-    normaliseName(words, at);
     const { serializeRwsem } = this;
     const { rwsem } = this.incoming;
     const keepsList = this.#kernel.has(RETRIEVE_LOCK);
     if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
     if (!rwsem.tryRead(task)) yield* rwsem.waitRead(task);
-    const session = this.incoming.scan(words, at);
+    // A name without NUL is equal to none that is stored. The caller's bytes stay as they are.
+    for (let k = 0; k < NAME_WORDS; k++) this.#wanted[k] = words[at + k] as number;
+    normaliseName(this.#wanted, 0);
+    const session = this.incoming.scan(this.#wanted, 0);
     if (!keepsList || session === NO_SESSION) rwsem.unlockRead(task);
     if (session === NO_SESSION) {
       serializeRwsem?.unlockRead(task);

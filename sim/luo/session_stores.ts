@@ -28,7 +28,7 @@ export function sessionStores(kernel: Kernel, restoreFree: (address: Phys) => vo
     case 'block-chain-16':
       return {
         outgoing: new BlockChain(storage, ram, APRIL_CHAIN),
-        openIncoming: blockChainOpener(ram, restoreFree, APRIL_CHAIN),
+        openIncoming: blockChainOpener(journal, ram, restoreFree, APRIL_CHAIN),
       };
     case 'block-set-1': {
       const table = new KhoBlockTable(kernel);

@@ -269,7 +269,10 @@ export class Scheduler implements Stateful {
           this.#end(task, 'finished');
           return EXIT;
         }
-        if (this.contended || task.state !== 'runnable' || this.#stopped) return step.value;
+        if (this.contended || task.state !== 'runnable' || this.#stopped) {
+          task.point = step.value;
+          return step.value;
+        }
       }
     } catch (error) {
       if (!(error instanceof Error) || !this.#parts.oopses.some((kind) => error instanceof kind)) throw error;
