@@ -11,11 +11,9 @@ import {
   NUMBERS_MAX,
   type Plan,
   type PlanParams,
-  type Program,
   plan,
   RAM_BYTES_MIN,
   type RunInput,
-  type TaskProgram,
 } from '../sim/index.ts';
 import { BadInput, EXIT, entry, type Given, optionsGiven, quoted, ramSize, text, whole } from './command.ts';
 import { FRAGMENTED_OPTION, fragmentedPercent, PATCH_OPTIONS, REVISION_NAMES, revision } from './machine.ts';
@@ -94,27 +92,9 @@ function walking(given: Given, name: string): string {
 }
 
 /** One update; the sessions stay with whoever retrieved them. */
-function inputOf(revisionName: string, sessions: number, memory: Memory): RunInput {
-  const { generations } = manySessions({
-    revisions: [revisionName],
-    generations: 2,
-    sessions,
-    pattern: NAMES,
-  });
-  const kept = (task: TaskProgram): TaskProgram => ({
-    ...task,
-    actions: task.actions.filter((action) => action.do !== 'finish' && action.do !== 'close'),
-  });
-  const program: Program = {
-    generations: generations.map(({ revision: of, stages }) => ({
-      revision: of,
-      stages: stages.map((stage) => stage.map(kept)),
-    })),
-  };
-  return {
-    machine: { ...memory, nodes: 1, cpus: 1 },
-    profile: ICOUNT.name,
-    seed: '1',
-    program,
-  };
-}
+const inputOf = (revisionName: string, sessions: number, memory: Memory): RunInput => ({
+  machine: { ...memory, nodes: 1, cpus: 1 },
+  profile: ICOUNT.name,
+  seed: '1',
+  program: manySessions({ revisions: [revisionName], generations: 2, sessions, pattern: NAMES, keep: true }),
+});

@@ -60,7 +60,7 @@ export class ListScan implements NameIndex {
 }
 
 /** Charges comparisons of names, one after the other. */
-export function chargeHops({ kernel, count }: IndexedList, hops: number): void {
+export function chargeHops({ kernel, count }: Pick<IndexedList, 'kernel' | 'count'>, hops: number): void {
   kernel.charge(STEP.hop, hops);
   chargeLoads(kernel, count * SESSION_BYTES, hops);
 }

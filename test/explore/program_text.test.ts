@@ -134,6 +134,11 @@ describe('a text', () => {
     ['sizes in a small unit', 'machine ram 65536K\nkernel v7.3', 'machine ram 64M\n\nkernel v7.3'],
     ['sizes in bytes', 'machine ram 16777216\nkernel v7.3', 'machine ram 16M\n\nkernel v7.3'],
     ['units as others write them', 'machine ram 2048mib\nkernel v7.3', 'machine ram 2G\n\nkernel v7.3'],
+    [
+      'shattered memory',
+      'machine fragmented 50 ram 64M\nkernel v7.3',
+      'machine ram 64M fragmented 50\n\nkernel v7.3',
+    ],
     ['a machine that is like any', 'kernel v7.3\nmachine cpus 2 ram 1024M nodes 1', 'kernel v7.3'],
     [
       'choices behind defaults',
@@ -207,6 +212,8 @@ describe('a text that is refused', () => {
     [`${kernel}machine ram much`, 3, 13, /like 512M$/],
     [`${kernel}machine cpus 2 ram 17M`, 3, 20, /^RAM is a multiple of 4 MiB$/],
     [`${kernel}machine cpus 65`, 3, 14, /from 1 to 64$/],
+    [`${kernel}machine fragmented 101`, 3, 20, /^"101" is not the percentage of memory: .* 0 to 100$/],
+    [`${kernel}machine fragmented 1 ram 68G`, 3, 26, /^fragmented memory: at most 64 GiB of RAM$/],
     [`${kernel}machine ram 64M nodes 8 cpus 1`, 3, 23, /^every node has at least 16 MiB$/],
     [`${kernel}seed 1\nseed 1`, 4, 1, /^seed is said twice: leave one line away$/],
     [`${kernel}seed two words`, 3, 10, /"words" is too much/],
