@@ -11,15 +11,17 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CHECK_IMAGE } from './commands/check_image.ts';
 import { afterwards, BadInput, complain, type Entry, EXIT, type Given } from './commands/command.ts';
+import { COMPARE } from './commands/compare.ts';
 import { MAP } from './commands/map.ts';
 import { MATRIX } from './commands/matrix.ts';
+import { PLAN } from './commands/plan.ts';
 import { REPLAY } from './commands/replay.ts';
 import { RUN } from './commands/run.ts';
 import { SHOW } from './commands/show.ts';
 import { STEP } from './commands/step.ts';
 import { commandLine } from './reports/command_line.ts';
 
-const COMMANDS: readonly Entry[] = [RUN, REPLAY, SHOW, STEP, MATRIX, CHECK_IMAGE, MAP];
+const COMMANDS: readonly Entry[] = [RUN, COMPARE, PLAN, REPLAY, SHOW, STEP, MATRIX, CHECK_IMAGE, MAP];
 
 async function main(argv: readonly string[]): Promise<number> {
   let code: number = EXIT.held;

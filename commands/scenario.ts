@@ -13,7 +13,15 @@ import {
   SESSION_NAME_LENGTH,
 } from '../sim/index.ts';
 import { BadInput, type Described, type Given, quoted, refuseBeside, text, UNITS, whole } from './command.ts';
-import { MACHINE_OPTIONS, machine, PATCH_OPTIONS, REVISION_NAMES, revisionNames } from './machine.ts';
+import {
+  MACHINE_OPTIONS,
+  machine,
+  PATCH_OPTIONS,
+  PROFILE_OPTION,
+  profile,
+  REVISION_NAMES,
+  revisionNames,
+} from './machine.ts';
 
 const NAME_BYTES_MAX = SESSION_NAME_LENGTH - 1;
 const DEFAULTS = { generations: 2, sessions: 2000, name: 'many-test-%d' } as const;
@@ -33,6 +41,7 @@ export const SCENARIO_OPTIONS: readonly Described[] = [
   ['--seed <text>', `decides all that is left open (default: ${DEFAULT_SEED})`],
   ['--ram <size>', 'like 512M or 1T (default: 1G, or the power of two that the sessions need)'],
   ...MACHINE_OPTIONS,
+  PROFILE_OPTION,
 ];
 
 /** Options of the table above, as `Given` spells them. */
@@ -68,7 +77,7 @@ export function inputFrom(given: Given, scenario: Scenario): ScenarioInput {
   const pattern = namePattern(given, sessions);
   const input: RunInput = {
     machine: machine(given, ramBytesFor(sessions)),
-    profile: ICOUNT.name,
+    profile: profile(given),
     seed: text(given, 'seed') ?? DEFAULT_SEED,
     program: scenario.program({ revisions, generations, sessions, pattern }),
   };
@@ -82,6 +91,9 @@ export function inputFrom(given: Given, scenario: Scenario): ScenarioInput {
     ram: ramWord(input.machine.ramBytes),
     nodes: String(input.machine.nodes),
     cpus: String(input.machine.cpus),
+    // Tokens are older than these two.
+    ...(input.machine.fragmentedPercent ? { fragmented: String(input.machine.fragmentedPercent) } : {}),
+    ...(input.profile === ICOUNT.name ? {} : { profile: input.profile }),
   };
   const kept = Object.entries(words).filter(
     ([option]) => !scenario.without.some((other) => other === option),

@@ -14,6 +14,7 @@ import {
   type GenerationReport,
   type HandoverReport,
   LAWS,
+  longestBlackout,
   NO_RETURN,
   type RunResult,
   type Time,
@@ -81,13 +82,17 @@ function row(label: string, calls: string, compared: string, time: string): stri
 }
 
 function header({ machine, profile, seed, program }: RunResult, colours: Colors): string[] {
-  const { ramBytes, nodes, cpus } = machine;
+  const { ramBytes, nodes, cpus, fragmentedPercent = 0 } = machine;
   const created = program.generations
     .flatMap(({ stages }) => stages.flat())
     .flatMap(({ actions }) => actions.filter((action) => action.do === 'create'));
   const revisions = [...new Set(program.generations.map(({ revision }) => revision))];
   const lines = [
-    labelled('machine', `${size(ramBytes)} RAM, ${counted(nodes, 'node')}, ${counted(cpus, 'CPU')}`),
+    labelled(
+      'machine',
+      `${size(ramBytes)} RAM, ${counted(nodes, 'node')}, ${counted(cpus, 'CPU')}` +
+        (fragmentedPercent > 0 ? `, ${fragmentedPercent} % of memory shattered` : ''),
+    ),
     labelled('revision', revisions.join(', ')),
     labelled('seed', `${printable(seed)}; times are virtual, profile ${profile}`),
   ];
@@ -225,9 +230,10 @@ function between({ generations }: RunResult, colours: Colors): string {
 function verdict(result: RunResult, colours: Colors): string[] {
   const { openLosses, violations, digest } = result;
   const lines = [''];
-  const gap = blackout(result.generations);
+  const gap = longestBlackout(result.generations);
   if (gap !== undefined) {
-    lines.push(labelled('blackout', `${span(gap)} for reboot hook, boot and first open`));
+    const times = Object.entries(gap.open.times).map(([name, time]) => `${span(time)} by ${name}`);
+    lines.push(labelled('blackout', `${times.join(', ')}: reboot, boot, first open`));
   }
   for (const loss of openLosses.slice(0, LOSSES_SHOWN)) {
     const said = wrap(printable(loss), COLUMNS - LABEL).slice(0, 2);
@@ -262,17 +268,4 @@ function broken({ law, text, generation }: Violation, colours: Colors): string[]
     ...said.map((line, i) => colours.red(labelled(i === 0 ? 'broken' : '', line))),
     ...wrong.map((line) => labelled('', line)),
   ];
-}
-
-/** The longest time from a reboot(2) until the next kernel's device was open. */
-function blackout(generations: readonly GenerationReport[]): Time | undefined {
-  let longest: Time | undefined;
-  for (const [i, { actions, bootedAt, bootKind }] of generations.entries()) {
-    const reboot = generations[i - 1]?.actions.find(({ result }) => result === NO_RETURN);
-    const open = actions.find(({ verb }) => verb === 'open');
-    if (reboot === undefined || open === undefined || bootKind !== 'handover') continue;
-    const time = [reboot, open].reduce((sum, { from, to }) => plus(sum, since(from, to)), bootedAt);
-    if (longest === undefined || since(longest, time).seconds >= 0) longest = time;
-  }
-  return longest;
 }

@@ -13,7 +13,14 @@ export {
   RAM_BYTES_MIN,
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
+export { type Blackout, longestBlackout, type Priced, priceOf } from './explore/blackout.ts';
 export { type CheckedImage, type CheckImageOptions, checkImage } from './explore/check_image.ts';
+export {
+  type CompareRow,
+  type Comparison,
+  compare,
+  type Growth,
+} from './explore/compare.ts';
 export { FileProblem, Replacement, readPieces, readText } from './explore/host_file.ts';
 export { type Image, type ImageRequest, openImage } from './explore/image_file.ts';
 export type { ImageReport, IncomingReport, Piece } from './explore/image_report.ts';
@@ -26,6 +33,7 @@ export {
   OUTCOMES,
   type Outcome,
 } from './explore/matrix.ts';
+export { type Plan, type PlanLimit, type PlanParams, plan } from './explore/plan.ts';
 export { programError } from './explore/program_json.ts';
 export { printProgram } from './explore/program_print.ts';
 export { isTextProblem, type ParseOptions, parseProgram, type TextProblem } from './explore/program_text.ts';
@@ -46,6 +54,7 @@ export {
 export { recordingOf, resultToken } from './explore/result_token.ts';
 export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
 export type { RunInput } from './explore/run_input.ts';
+export type { Memory, Shattered, ShatteredRun } from './explore/shattered.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
 export { type Change, diffStates, lockText } from './explore/state_diff.ts';
 export { type StepsRequest, watchSteps } from './explore/step.ts';
@@ -68,7 +77,7 @@ export {
   type ScenarioOptions,
   type TokenContent,
 } from './explore/token.ts';
-export { ICOUNT } from './kernel/cost.ts';
+export { ICOUNT, PROFILE_NAMES } from './kernel/cost.ts';
 export {
   FUNCTION_STATUSES,
   type FunctionStatus,
@@ -78,7 +87,16 @@ export {
   type Place,
   queryMap,
 } from './kernel/kernel_map.ts';
-export { parseRevision, REVISIONS, type Revision, withPatches } from './kernel/revisions.ts';
+export {
+  NAME_INDEXES,
+  type Parts,
+  parseRevision,
+  REVISIONS,
+  type Revision,
+  withNameIndex,
+  withPatches,
+} from './kernel/revisions.ts';
+export { type CostProfile, STEP_KINDS, type StepKind } from './machine/cpu.ts';
 export { Machine, type MachineParams, machineParamsError } from './machine/machine.ts';
 export { PiecePool } from './machine/pool.ts';
 export { longestNameBytes, type Names, NUMBERS_MAX, plainName } from './user/names.ts';

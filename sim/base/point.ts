@@ -22,7 +22,7 @@ export type Point = number & { readonly [brand]: 'point' };
 export type Op<T> = Generator<Point, T, void>;
 
 /** The stream of random numbers that a point's decisions draw from. */
-export type Concern = 'schedule' | 'fault' | 'leftovers';
+export type Concern = 'schedule' | 'fault' | 'leftovers' | 'fragments';
 
 interface PointRecord {
   readonly name: string;

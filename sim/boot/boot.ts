@@ -6,6 +6,7 @@
  *   early_initcall    liveupdate_early_init: the incoming tree, a panic if it is broken
  *   fs_initcall       kho_init: outgoing tracker and root FDT
  *   late_initcall     luo_late_startup, then the device, then file handlers
+ *   (years later)     shattered memory, where the machine is to have that (shatter.ts): after power-on only
  *
  * A bad address or an endless walk this early is the end of a real kernel: a panic here.
  */
@@ -35,6 +36,7 @@ import {
   placeSegments,
 } from './image.ts';
 import { Kexec } from './kexec.ts';
+import { shatterMemory } from './shatter.ts';
 
 const START_KERNEL = kernelFunction('start_kernel');
 
@@ -96,6 +98,10 @@ export function boot(machine: Machine, request: BootRequest): System {
       sched.complete(files.init(sched.boot));
       kernel.state = 'running';
     });
+  }
+  const { fragmentedPercent = 0 } = machine.params;
+  if (params === undefined && fragmentedPercent > 0 && kernel.state === 'running') {
+    shatterMemory(kernel, fragmentedPercent);
   }
   return system;
 }

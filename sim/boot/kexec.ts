@@ -13,6 +13,7 @@ import { type Pfn, type Phys, pagesOf, pfnOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
 import type { Luo } from '../luo/core.ts';
+import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { JumpPlan } from '../machine/machine.ts';
 import { Mutex } from '../sched/mutex.ts';
@@ -66,6 +67,7 @@ export class Kexec implements Stateful {
       trace.event(KERNEL_KEXEC, err);
       if (err === 0) {
         if (sched.contended) yield HOOK_DONE;
+        this.#kernel.charge(STEP.shutdown, 1);
         this.#kernel.printk('kexec_core: Starting new kernel');
         this.#kernel.state = 'rebooting';
         sched.stop();

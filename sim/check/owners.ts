@@ -9,6 +9,7 @@
  * The kept and the outliving pages belong to one kernel each and are preserved by no later one, so their number is the
  * same in every generation.
  */
+import { LONG_LIVED } from '../boot/shatter.ts';
 import type { Revision } from '../kernel/revisions.ts';
 
 /** How many blocks an owner has left in its own kernel when everything is finished and closed. */
@@ -20,7 +21,7 @@ export type Kept =
   | 'store'
   /** As many as the tracker has nodes. */
   | 'tracker'
-  /** Slab pages for what the tracker remembers outside of its nodes: any number. */
+  /** For what is remembered beside the sessions, any number: slabs, tables, pages that others keep. */
   | 'records'
   /** Slab pages for the blocks of the store, and of a chain that nobody has deserialized yet. */
   | 'blocks'
@@ -64,6 +65,8 @@ function rule(
 
 const withMetadata = ({ kexecMetadata }: Revision): boolean => kexecMetadata;
 const withFdt = ({ parts }: Revision): boolean => parts.luoRoot === 'fdt';
+const withTable = ({ parts }: Revision): boolean =>
+  parts.nameIndex === 'hash' || parts.nameIndex === 'sort-at-deserialize';
 const withSer = ({ parts }: Revision): boolean => parts.luoRoot === 'luo_ser';
 
 /** Who may own an allocated block at quiescence. */
@@ -88,6 +91,8 @@ export const OWNER_RULES: readonly OwnerRule[] = [
   rule('kho restored', false, 'none', 0, 'kho_restore_free gives it back at once'),
   rule('slab:kho_mem_phys', false, 'records', 0, 'the orders that bitmaps were ever needed for (v6.19)'),
   rule('slab:radix_tree_node', false, 'records', 0, 'nodes of the sets of bitmaps (v6.19)'),
+  rule('session name index', false, 'records', 0, 'a table of names lives as long as its kernel', withTable),
+  rule(LONG_LIVED, false, 'records', 0, 'memory shattered on purpose; nobody gives these pages back'),
   rule('slab:kho_block', false, 'blocks', 0, 'one for each block of a set (v7.3)'),
   rule('slab:*', false, 'none', 0, 'an empty slab gives its frames back'),
 ];

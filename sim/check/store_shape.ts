@@ -11,11 +11,12 @@
 import { entriesIn, type Layout } from '../base/layout.ts';
 import { type Order, orderOf } from '../base/units.ts';
 import type { Parts } from '../kernel/revisions.ts';
-import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE } from '../kho/abi.ts';
+import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE, KHO_MAX_BLOCKS } from '../kho/abi.ts';
 import {
   LUO_FILE_BLOCK_SER,
   LUO_FILE_BYTES,
   LUO_FILE_SER,
+  LUO_MAX_BLOCKS,
   LUO_SESSION_ARRAY_SER,
   LUO_SESSION_BLOCK_SER,
   LUO_SESSION_BYTES,
@@ -30,6 +31,7 @@ export interface StoreShape {
   readonly nextAt: number | undefined;
   readonly perBlock: number;
   readonly order: Order;
+  readonly blocksMax: number;
   /** Whether the reader takes a block with count 0. */
   readonly emptyBlocks: boolean;
   /** Whether the root names the first block from boot on, or only once sessions are serialized. */
@@ -44,6 +46,7 @@ const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
     nextAt: undefined,
     perBlock: entriesIn(LUO_SESSION_BYTES, LUO_SESSION_ARRAY_SER, LUO_SESSION_SER),
     order: orderOf(LUO_SESSION_BYTES),
+    blocksMax: 1,
     emptyBlocks: true,
     publishedAtBoot: true,
   },
@@ -54,6 +57,7 @@ const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
     nextAt: LUO_SESSION_BLOCK_SER.at.next,
     perBlock: entriesIn(LUO_SESSION_BYTES, LUO_SESSION_BLOCK_SER, LUO_SESSION_SER),
     order: orderOf(LUO_SESSION_BYTES),
+    blocksMax: LUO_MAX_BLOCKS,
     emptyBlocks: true,
     publishedAtBoot: true,
   },
@@ -64,6 +68,7 @@ const SHAPES: Readonly<Record<Parts['sessionStore'], StoreShape>> = {
     nextAt: KHO_BLOCK_HEADER_SER.at.next,
     perBlock: entriesIn(KHO_BLOCK_SIZE, KHO_BLOCK_HEADER_SER, LUO_SESSION_SER),
     order: orderOf(KHO_BLOCK_SIZE),
+    blocksMax: KHO_MAX_BLOCKS,
     emptyBlocks: false,
     publishedAtBoot: false,
   },
@@ -106,3 +111,6 @@ const FILE_SHAPES: Readonly<Record<Parts['fileStore'], FileShape>> = {
 };
 
 export const fileShapeOf = (store: Parts['fileStore']): FileShape => FILE_SHAPES[store];
+
+/** Sessions that a store has room for. */
+export const capacityOf = ({ perBlock, blocksMax }: StoreShape): number => perBlock * blocksMax;

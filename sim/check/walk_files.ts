@@ -21,7 +21,7 @@ import {
   MEMFD_V1_COMPATIBLE,
   MEMFD_V2_COMPATIBLE,
 } from '../files/memfd_abi.ts';
-import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE } from '../kho/abi.ts';
+import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE, KHO_MAX_BLOCKS } from '../kho/abi.ts';
 import { LUO_FILE_BLOCK_SER, LUO_FILE_BYTES, LUO_FILE_MAX, LUO_FILE_SER } from '../luo/abi.ts';
 import type { DecodedField, Piece } from './anatomy.ts';
 import { numberOf, structFields } from './decode.ts';
@@ -45,6 +45,7 @@ const chainOf = (header: Layout<'next' | 'count'>, bytes: number, emptyBlocks: b
   nextAt: header.at.next,
   perBlock: entriesIn(bytes, header, LUO_FILE_SER),
   order: orderOf(bytes),
+  blocksMax: KHO_MAX_BLOCKS,
   emptyBlocks,
   publishedAtBoot: false,
 });

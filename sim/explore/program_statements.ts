@@ -6,7 +6,7 @@ import type { Departure, Fault } from '../base/decisions.ts';
 import { CPUS_MAX, NODES_MAX } from '../base/limits.ts';
 import { type Concern, pointByName, pointConcern, pointsOf } from '../base/point.ts';
 import { hex } from '../base/units.ts';
-import { ICOUNT } from '../kernel/cost.ts';
+import { ICOUNT, PROFILE_NAMES } from '../kernel/cost.ts';
 import { PATCHES } from '../kernel/patches.ts';
 import { parseRevision, REVISIONS } from '../kernel/revisions.ts';
 import { type MachineParams, machineParamsError } from '../machine/machine.ts';
@@ -21,7 +21,7 @@ import {
   written,
   writtenSize,
 } from './program_words.ts';
-import { type Corruption, PROFILE_NAMES, type RunInput } from './run_input.ts';
+import type { Corruption, RunInput } from './run_input.ts';
 import { CHOICE_MAX, isProbability, OCCURRENCE_MAX } from './run_input_json.ts';
 
 /** What holds where a text says nothing: part of the format, so that a text stays the same input. */
@@ -42,37 +42,50 @@ function unknown({ text, column }: Word, what: string, names: readonly string[])
 
 // --- machine, profile, revision -----------------------------------------------------------------------------------
 
+const MACHINE_WORDS = ['ram', 'nodes', 'cpus', 'fragmented'] as const;
+/** What stands behind a word, from what to what. */
+const MACHINE_NUMBERS = {
+  nodes: ['the number of nodes', 1, NODES_MAX],
+  cpus: ['the number of cpus', 1, CPUS_MAX],
+  fragmented: ['the percentage of memory', 0, 100],
+} as const;
+
+const takeNumber = (words: Words, key: keyof typeof MACHINE_NUMBERS): number => {
+  const [what, min, max] = MACHINE_NUMBERS[key];
+  return takeWhole(words, what, min, max);
+};
+
 export function takeMachine(words: Words): MachineParams {
-  const given: { ram?: number; nodes?: number; cpus?: number } = {};
+  const given: Partial<Record<(typeof MACHINE_WORDS)[number], number>> = {};
   let at: Word | undefined;
   do {
-    const key = words.take('ram, nodes or cpus');
-    const { text } = key;
-    if (text !== 'ram' && text !== 'nodes' && text !== 'cpus') {
-      throw unknown(key, 'part of a machine', ['ram', 'nodes', 'cpus']);
-    }
+    const key = words.take(`${MACHINE_WORDS.slice(0, -1).join(', ')} or ${MACHINE_WORDS.at(-1)}`);
+    const text = MACHINE_WORDS.find((known) => known === key.text);
+    if (text === undefined) throw unknown(key, 'part of a machine', MACHINE_WORDS);
     if (given[text] !== undefined) throw new Wrong(key.column, `${text} is said twice: leave one away`);
-    if (text !== 'cpus') at = words.peek();
+    if (text === 'ram' || text === 'nodes') at = words.peek();
     if (text === 'ram') given.ram = takeSize(words, 'the size of RAM');
-    else given[text] = takeWhole(words, `the number of ${text}`, 1, text === 'nodes' ? NODES_MAX : CPUS_MAX);
+    else given[text] = takeNumber(words, text);
   } while (words.peek() !== undefined);
   const { ramBytes, nodes, cpus } = DEFAULTS.machine;
   const machine = {
     ramBytes: given.ram ?? ramBytes,
     nodes: given.nodes ?? nodes,
     cpus: given.cpus ?? cpus,
+    ...(given.fragmented === undefined ? {} : { fragmentedPercent: given.fragmented }),
   };
   const error = machineParamsError(machine);
   if (error !== undefined) throw new Wrong(at?.column ?? 1, error);
   return machine;
 }
 
-export function writtenMachine({ ramBytes, nodes, cpus }: MachineParams): string {
+export function writtenMachine({ ramBytes, nodes, cpus, fragmentedPercent }: MachineParams): string {
   const { machine } = DEFAULTS;
   const parts = [
     ramBytes === machine.ramBytes ? '' : ` ram ${writtenSize(ramBytes)}`,
     nodes === machine.nodes ? '' : ` nodes ${nodes}`,
     cpus === machine.cpus ? '' : ` cpus ${cpus}`,
+    fragmentedPercent === undefined ? '' : ` fragmented ${fragmentedPercent}`,
   ].join('');
   return parts === '' ? '' : `machine${parts}`;
 }

@@ -3,6 +3,7 @@
  *
  *   luosim 1                                     the format, first of all
  *   machine ram 1G nodes 1 cpus 2                these three are what holds where nothing is said
+ *                                                `fragmented 50` behind it: half of memory is shattered
  *   profile icount
  *   seed 1
  *

@@ -64,9 +64,17 @@ export interface GenerationReport {
   readonly bootKind: BootKind;
   readonly state: KernelState;
   readonly bootedAt: Time;
+  /** Steps until then, by kind. */
+  readonly bootSteps: Readonly<Record<string, number>>;
   readonly endedAt: Time;
   readonly scratchBytes: number;
   readonly freePages: number;
+  /** Pieces of 16 pages that are free and whole, outside of scratch. */
+  readonly freePieces: number;
+  /** fs.file-max. */
+  readonly fileMax: number;
+  /** The most pages that indexes of session names had: looked at after the first open, and at the end. */
+  readonly nameIndexPages: number;
   readonly liveupdateNum: number;
   readonly actions: readonly ActionReport[];
   readonly incomingSessions: number;

@@ -11,6 +11,7 @@ import { Digest } from '../base/digest.ts';
 import { errnoName } from '../base/errno.ts';
 import { pagesOf } from '../base/units.ts';
 import { type Booting, boot, type System } from '../boot/boot.ts';
+import { wholePieces } from '../boot/shatter.ts';
 import { FileModel } from '../check/file_model.ts';
 import { Laws } from '../check/laws.ts';
 import { SessionModel } from '../check/model.ts';
@@ -19,7 +20,7 @@ import { type Violation, Violations } from '../check/violation.ts';
 import type { BootOptions, Kernel } from '../kernel/kernel.ts';
 import { revisionByName } from '../kernel/revisions.ts';
 import { Column } from '../machine/column.ts';
-import { STEP_KINDS, type VirtualTime } from '../machine/cpu.ts';
+import { type Cpus, STEP_KINDS, type VirtualTime } from '../machine/cpu.ts';
 import type { BootParams, Machine } from '../machine/machine.ts';
 import { Agent, type AgentMemory, agentBody, NO_DEVICE, type Observer, type World } from '../user/agent.ts';
 import { KhoTest } from '../user/kho_test.ts';
@@ -93,6 +94,7 @@ class Run implements Observer {
   #processes = new Map<string, ProcessMemory>();
   #actions: ActionLog;
   #opened = false;
+  #nameIndexPages = 0;
 
   constructor(request: RunRequest) {
     this.#request = request;
@@ -121,11 +123,11 @@ class Run implements Observer {
     for (const [generation, kernelProgram] of program.generations.entries()) {
       this.#violations.generation = generation;
       const system = this.#boot(kernelProgram, generation, params);
-      const bootedAt = machine.cpus.current.now();
+      const booted: Booted = { at: machine.cpus.current.now(), steps: stepsOf(machine.cpus) };
       this.#runStages(system, kernelProgram);
       const jumps = system.kernel.state === 'rebooting';
       const handover = jumps ? this.#handover(system, kernelProgram) : undefined;
-      const report = this.#report(system, bootedAt, handover);
+      const report = this.#report(system, booted, handover);
       generations.push(report);
       digest.mixText(report.digest);
       if (!jumps) {
@@ -210,6 +212,7 @@ class Run implements Observer {
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#opened = false;
+    this.#nameIndexPages = 0;
     const { kernel } = system;
     this.#laws.watch(system);
     if (generation > 0 && kernel.bootKind !== 'handover') {
@@ -277,6 +280,7 @@ class Run implements Observer {
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
       checkIncoming(parts, sessions.table, sessions.incoming, true);
+      this.#nameIndexPages = indexPages(system);
     }
   }
 
@@ -319,24 +323,28 @@ class Run implements Observer {
     return this.#request.atJump?.({ generation: kernel.generation, params, digest }) ?? params;
   }
 
-  #report(system: System, bootedAt: Time, handover: HandoverReport | undefined): GenerationReport {
-    const { kernel, kho, luo } = system;
+  #report(system: System, booted: Booted, handover: HandoverReport | undefined): GenerationReport {
+    const { kernel, kho, luo, vfs } = system;
     const { cpus } = this.#machine;
     return {
       revision: kernel.revision.name,
       release: kernel.revision.release,
       bootKind: kernel.bootKind,
       state: kernel.state,
-      bootedAt,
+      bootedAt: booted.at,
+      bootSteps: booted.steps,
       endedAt: latest(cpus),
       scratchBytes: kho.scratch.reduce((sum, { bytes }) => sum + bytes, 0),
       freePages: kernel.buddy.nrFree,
+      freePieces: wholePieces(kernel),
+      fileMax: vfs.fileMax,
+      nameIndexPages: Math.max(this.#nameIndexPages, indexPages(system)),
       liveupdateNum: luo.liveupdateNum,
       actions: this.#actions.reports,
       incomingSessions: luo.sessions.incoming.count,
       outgoingSessions: luo.sessions.outgoing.count,
       handover,
-      steps: Object.fromEntries(STEP_KINDS.map((kind, i) => [kind, cpus.steps[i] as number])),
+      steps: stepsOf(cpus),
       warnings: kernel.log.warnings,
       oopses: kernel.log.oopses,
       dmesg: kernel.log.lines.map(
@@ -354,6 +362,16 @@ function whyCold({ log: { lines } }: Kernel): string {
   return (lines[givenUp - 1] ?? lines.at(-1))?.text ?? '';
 }
 
-type Time = VirtualTime;
+/** When a kernel had booted, and what that took. */
+interface Booted {
+  readonly at: VirtualTime;
+  readonly steps: Readonly<Record<string, number>>;
+}
+
+const indexPages = ({ luo: { sessions } }: System): number =>
+  sessions.outgoing.indexPages + sessions.incoming.indexPages;
+
+const stepsOf = ({ steps }: Cpus): Record<string, number> =>
+  Object.fromEntries(STEP_KINDS.map((kind, i) => [kind, steps[i] as number]));
 
 const dmesgMicros = (ns: number): string => String(Math.floor(ns / 1000)).padStart(6, '0');

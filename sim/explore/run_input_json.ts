@@ -1,7 +1,7 @@
 /*
  * The input of a run that came from outside, as parsed JSON: is it one that can be run?
  *
- *   { machine: { ramBytes, nodes, cpus }, profile, seed, program,
+ *   { machine: { ramBytes, nodes, cpus, fragmentedPercent? }, profile, seed, program,
  *     faults?: [ { point, nth?, probability? } ],  departures?: [ { point, occurrence, choice } ],
  *     corruptions?: [ { generation, phys, bytes } ] }
  *
@@ -9,11 +9,12 @@
  */
 import type { Concern } from '../base/point.ts';
 import { pointByName, pointConcern } from '../base/point.ts';
+import { profileByName } from '../kernel/cost.ts';
 import { machineParamsError } from '../machine/machine.ts';
 import { extraField, isObject, isWhole, programError } from './program_json.ts';
 // Declares every point that there is.
 import './run.ts';
-import { profileByName, type RunInput } from './run_input.ts';
+import type { RunInput } from './run_input.ts';
 
 /** Occurrences of a point are counted in 32 bits. */
 export const OCCURRENCE_MAX = 2 ** 31 - 1;
@@ -35,13 +36,14 @@ export function runInputError(value: unknown): string | undefined {
 
 function machineError(machine: unknown): string | undefined {
   if (!isObject(machine)) return 'machine is no object';
-  const { ramBytes, nodes, cpus } = machine;
+  const { ramBytes, nodes, cpus, fragmentedPercent = 0 } = machine;
   if (typeof ramBytes !== 'number' || typeof nodes !== 'number' || typeof cpus !== 'number') {
     return 'machine has no ramBytes, nodes, cpus';
   }
-  const error = machineParamsError({ ramBytes, nodes, cpus });
+  if (typeof fragmentedPercent !== 'number') return 'machine.fragmentedPercent is no number';
+  const error = machineParamsError({ ramBytes, nodes, cpus, fragmentedPercent });
   return error === undefined
-    ? extraField(machine, ['ramBytes', 'nodes', 'cpus'], 'machine')
+    ? extraField(machine, ['ramBytes', 'nodes', 'cpus', 'fragmentedPercent'], 'machine')
     : `machine: ${error}`;
 }
 

@@ -11,12 +11,13 @@
 import { assert } from '../base/assert.ts';
 import { Decisions } from '../base/decisions.ts';
 import type { Phys } from '../base/units.ts';
+import { profileByName } from '../kernel/cost.ts';
 import { type BootParams, Machine } from '../machine/machine.ts';
 import { PiecePool } from '../machine/pool.ts';
 import { encodeRamFile, placeRamFile, type RamFile } from './ram_file.ts';
 import type { RunResult } from './result.ts';
 import { type Jump, run, type Watcher } from './run.ts';
-import { type Corruption, profileByName, type RunInput } from './run_input.ts';
+import type { Corruption, RunInput } from './run_input.ts';
 
 export interface SimulateOptions {
   /** Memory of one jump; its header is the input of the run. */

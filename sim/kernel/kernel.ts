@@ -9,6 +9,7 @@
  * into it and leaves its locks held, a panic ends the kernel.
  */
 
+import { assert } from '../base/assert.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { definePoint, nameHash } from '../base/point.ts';
 import { Trace } from '../base/trace.ts';
@@ -138,10 +139,15 @@ export class Kernel implements Stateful {
   }
 
   /**
-   * A slab cache whose objects lie on this kernel's frames.
+   * The slab cache of a name, whose objects lie on this kernel's frames; made when first asked for.
    * @kernel kmem_cache_create @simplified slabs of the order that one CPU would give them
    */
   slab(name: string, objectBytes: number): SlabCache {
+    const known = this.#slabs.find((cache) => cache.name === name);
+    if (known !== undefined) {
+      assert(known.objectBytes === objectBytes, `slab ${name} has objects of ${known.objectBytes} bytes`);
+      return known;
+    }
     const owner = this.frames.owner(`slab:${name}`);
     const cache = new SlabCache(this.storage, name, objectBytes, {
       allocPages: (order) => this.pages.alloc(order, owner, SLAB_PAGES),

@@ -301,6 +301,32 @@ export const FILE_BLOCKS = patch({
   requires: [SESSION_BLOCKS],
 });
 
+// Designs for finding a name that nobody has posted, in place of the scan of the list: to compare their price.
+
+/** A table of session names that grows with their number (as lib/rhashtable.c does), beside the list. */
+export const NAME_HASH = patch({ name: 'name-hash', subject: 'session names in a resizable hash table' });
+
+/** A red-black tree of sessions by name, beside the list. */
+export const NAME_RBTREE = patch({
+  name: 'name-rbtree',
+  subject: 'session names in a red-black tree',
+  excludes: [NAME_HASH],
+});
+
+/** An xarray by a 32-bit hash of the name, beside the list. */
+export const NAME_XARRAY = patch({
+  name: 'name-xarray',
+  subject: 'session names in an xarray, by their hash',
+  excludes: [NAME_HASH, NAME_RBTREE],
+});
+
+/** Deserializing looks for duplicates once, by sorting, and keeps what it sorted for retrieving. */
+export const NAME_SORT = patch({
+  name: 'name-sort',
+  subject: 'duplicate names looked for once, when all sessions are deserialized',
+  excludes: [NAME_HASH, NAME_RBTREE, NAME_XARRAY],
+});
+
 /** All of them, what others build on before what builds on it. */
 export const PATCHES: readonly Patch[] = [
   KHO_RADIX_TREE,
@@ -336,6 +362,10 @@ export const PATCHES: readonly Patch[] = [
   FILE_BLOCK_SET,
   SESSION_BLOCKS,
   FILE_BLOCKS,
+  NAME_HASH,
+  NAME_RBTREE,
+  NAME_XARRAY,
+  NAME_SORT,
 ];
 
 export const patchByName = (name: string): Patch | undefined => PATCHES.find((known) => known.name === name);

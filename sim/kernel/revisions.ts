@@ -41,6 +41,10 @@ import {
   MEMFD_UNWIND,
   MODULE_PER_FILE,
   NAME_CHECK,
+  NAME_HASH,
+  NAME_RBTREE,
+  NAME_SORT,
+  NAME_XARRAY,
   PATCHES,
   type Patch,
   patchByName,
@@ -62,6 +66,7 @@ export interface Parts {
   readonly tracker: 'bitmaps' | 'radix';
   readonly rebootExclusion: 'list-rwsem' | 'global-rwsem';
   readonly luoRoot: 'fdt' | 'luo_ser';
+  readonly nameIndex: 'list-scan' | 'hash' | 'rbtree' | 'xarray' | 'sort-at-deserialize';
 }
 
 /** What follows from the patches. */
@@ -136,6 +141,12 @@ const FILE_STORE: Choice<Parts['fileStore']> = [
   [FILE_BLOCK_SET, 'block-set-1'],
   [FILE_BLOCKS, 'block-chain-2'],
 ];
+const NAME_INDEX: Choice<Parts['nameIndex']> = [
+  [NAME_HASH, 'hash'],
+  [NAME_RBTREE, 'rbtree'],
+  [NAME_XARRAY, 'xarray'],
+  [NAME_SORT, 'sort-at-deserialize'],
+];
 const KHO_COMPATIBLE: Choice<string> = [
   // The block format has no string of its own: it is covered by that of KHO.
   [SESSION_BLOCK_SET, 'kho-v4'],
@@ -164,6 +175,7 @@ function designOf(patches: ReadonlySet<Patch>): Design {
       tracker: patches.has(KHO_RADIX_TREE) ? 'radix' : 'bitmaps',
       rebootExclusion: patches.has(SERIALIZE_RWSEM) ? 'global-rwsem' : 'list-rwsem',
       luoRoot: patches.has(LUO_SER) ? 'luo_ser' : 'fdt',
+      nameIndex: choose(NAME_INDEX, 'list-scan'),
     },
     khoCompatible: choose(KHO_COMPATIBLE, 'kho-v1'),
     luoCompatible: choose(LUO_COMPATIBLE, 'luo-v1'),
@@ -273,6 +285,21 @@ export function withPatches(
       : `${user.name} builds on ${patch.name}, which is to be taken away`;
   }
   return contradiction(patches) ?? variant(revision.base, patches);
+}
+
+export const NAME_INDEXES: readonly Parts['nameIndex'][] = [
+  'list-scan',
+  ...NAME_INDEX.map(([, index]) => index),
+];
+
+/** A revision with another name index. */
+export function withNameIndex(revision: Revision, index: Parts['nameIndex']): Revision {
+  const patches = new Set(revision.patches);
+  for (const [patch, design] of NAME_INDEX) {
+    patches.delete(patch);
+    if (design === index) patches.add(patch);
+  }
+  return variant(revision.base, patches);
 }
 
 /** A revision by what `Revision.name` says, a variant included; a string says in one line what is wrong. */

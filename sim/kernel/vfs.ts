@@ -14,6 +14,7 @@ import type { Op } from '../base/point.ts';
 import { definePoint } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
 import type { Column } from '../machine/column.ts';
+import { STEP } from '../machine/cpu.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from './kernel.ts';
@@ -93,6 +94,7 @@ export class Vfs {
   allocFile(task: Task, kind: number, privateData: number): FileHandle | number {
     assert(this.#kinds[kind] !== undefined, `no file kind ${kind}`);
     if (this.#filp.live >= this.fileMax && !this.capable(task)) return -ERRNO.ENFILE;
+    this.#kernel.charge(STEP.fileAlloc, 1);
     if (this.#kernel.machine.decisions.fails(ALLOC_FILE)) return -ERRNO.ENOMEM;
     const dentry = this.#dentries.alloc();
     if (dentry === 0) return -ERRNO.ENOMEM;
@@ -188,6 +190,7 @@ export class Vfs {
   /** Frees a released file. @kernel file_free */
   free(file: FileHandle): void {
     assert(this.references(file) === 0, 'a file in use is freed');
+    this.#kernel.charge(STEP.fileFree, 1);
     this.#dentries.free(this.#dentryOf.get(this.#filp.index(file)));
     this.#filp.free(file);
   }

@@ -21,7 +21,6 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { NAME_CHECK, RETRIEVE_LOCK } from '../kernel/patches.ts';
 import type { FileHandle, FileOperations, Vfs } from '../kernel/vfs.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
-import { STEP } from '../machine/cpu.ts';
 import type { Owner } from '../machine/frames.ts';
 import { RwSemaphore } from '../sched/rwsem.ts';
 import type { Task } from '../sched/task.ts';
@@ -88,7 +87,6 @@ export class LuoSessions {
       table: this.table,
       incoming: this.incoming,
       files: this.files,
-      alloc: (words, at) => this.#alloc(words, at),
       insert: (task, list, session) => this.#insert(task, list, session),
     };
     this.#deserializer = new SessionDeserializer(kernel, maker, stores.openIncoming);
@@ -125,7 +123,7 @@ export class LuoSessions {
   /** A file for a new session, or a negative errno. `words[at..]` is the name. @kernel luo_session_create */
   *create(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
     if (this.#kernel.has(NAME_CHECK) && !isValidName(words, at)) return -ERRNO.EINVAL;
-    const session = this.#alloc(words, at);
+    const session = this.table.alloc(words, at);
     if (session === NO_SESSION) return -ERRNO.ENOMEM;
     const { serializeRwsem } = this;
     if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
@@ -235,12 +233,6 @@ export class LuoSessions {
     return this.#deserializer.deserialize(task);
   }
 
-  /** @kernel luo_session_alloc */
-  #alloc(words: Int32Array, at: number): SessionHandle {
-    this.#kernel.charge(STEP.slabAlloc, 1);
-    return this.table.alloc(words, at);
-  }
-
   /** Links a session: -EEXIST, -ENOMEM, -ENOSPC; the outgoing list gets its block first. @kernel luo_session_insert */
   *#insert(task: Task, list: SessionList, session: SessionHandle): Op<number> {
     const { rwsem } = list;
@@ -258,8 +250,8 @@ export class LuoSessions {
     }
     const words = this.table.nameWords(session);
     const at = this.table.nameAt(session);
-    if (err === 0 && list.scan(words, at) !== NO_SESSION) err = -ERRNO.EEXIST;
-    if (err === 0) list.append(session);
+    if (err === 0 && list.taken(words, at)) err = -ERRNO.EEXIST;
+    if (err === 0) err = list.append(session);
     this.#kernel.trace.event(INSERT, session, hashName(words, at), err);
     rwsem.unlockWrite(task);
     return err;
@@ -285,7 +277,6 @@ export class LuoSessions {
 
   /** @kernel luo_session_getfile */
   #getFile(task: Task, session: SessionHandle): FileHandle | number {
-    this.#kernel.charge(STEP.slabAlloc, 2);
     return this.#vfs.allocFile(task, this.#fileKind, session);
   }
 

@@ -34,8 +34,6 @@ export interface SessionMaker {
   readonly table: SessionTable;
   readonly incoming: SessionList;
   readonly files: LuoFiles;
-  /** @kernel luo_session_alloc */
-  readonly alloc: (words: Int32Array, at: number) => SessionHandle;
   /** @kernel luo_session_insert */
   readonly insert: (task: Task, list: SessionList, session: SessionHandle) => Op<number>;
 }
@@ -88,6 +86,7 @@ export class SessionDeserializer implements Stateful {
       err = yield* this.#deserializeOne(task, slot);
       if (err !== 0) break;
     }
+    if (err === 0) err = incoming.settle();
     if (err !== 0 && this.#kernel.has(DESERIALIZE_LATCH)) this.#error = err;
     if (err === 0 || store.freedOnFailure) {
       store.free();
@@ -114,10 +113,10 @@ export class SessionDeserializer implements Stateful {
   /** One slot: allocate, insert into incoming, deserialize its files. @kernel luo_session_deserialize_one */
   *#deserializeOne(task: Task, slot: number): Op<number> {
     const { ram } = this.#kernel.machine;
-    const { table, incoming, files, alloc, insert } = this.#maker;
+    const { table, incoming, files, insert } = this.#maker;
     ram.loadWords(slot, this.#slot, 0, SLOT_WORDS);
     this.#kernel.charge(STEP.entryCopied, 1);
-    const session = alloc(this.#slot, NAME / 4);
+    const session = table.alloc(this.#slot, NAME / 4);
     if (session === NO_SESSION) {
       const name = nameText(this.#slot, NAME / 4);
       this.#print(`Failed to allocate session [${name}] during deserialization ${printErrno(-ERRNO.ENOMEM)}`);

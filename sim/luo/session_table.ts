@@ -9,6 +9,7 @@
 
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Column } from '../machine/column.ts';
+import { STEP } from '../machine/cpu.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
 import { NAME_WORDS, nameText, truncateName } from './name.ts';
@@ -20,7 +21,7 @@ export type SessionHandle = number & { readonly [brand]: 'session' };
 export const NO_SESSION = 0 as SessionHandle;
 
 /** sizeof(struct luo_session) is 160 to 168; kzalloc serves it from kmalloc-192. */
-const SESSION_BYTES = 192;
+export const SESSION_BYTES = 192;
 
 const WORDS = 5;
 const NEXT = 0;
@@ -40,12 +41,14 @@ export const ON_INCOMING = 2;
 
 export class SessionTable {
   readonly slab: SlabCache;
+  readonly #kernel: Kernel;
   readonly mutex: MutexColumn;
   readonly #names: Column;
   readonly #rows: Column;
   readonly #name = new Int32Array(NAME_WORDS);
 
   constructor(kernel: Kernel) {
+    this.#kernel = kernel;
     this.slab = kernel.slab('luo_session', SESSION_BYTES);
     this.#names = this.slab.records('luo_session.name', NAME_WORDS);
     this.#rows = this.slab.records('luo_session', WORDS);
@@ -59,6 +62,7 @@ export class SessionTable {
 
   /** A session that is on no list, or NO_SESSION (-ENOMEM). `words[at..]` is its name. @kernel luo_session_alloc */
   alloc(words: Int32Array, at: number): SessionHandle {
+    this.#kernel.charge(STEP.slabAlloc, 1);
     const session = this.slab.alloc() as SessionHandle;
     if (session === NO_SESSION) return NO_SESSION;
     for (let k = 0; k < NAME_WORDS; k++) this.#name[k] = words[at + k] as number;
@@ -69,6 +73,7 @@ export class SessionTable {
 
   /** @kernel luo_session_free */
   free(session: SessionHandle): void {
+    this.#kernel.charge(STEP.slabFree, 1);
     this.slab.free(session);
   }
 

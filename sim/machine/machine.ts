@@ -8,7 +8,14 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Decisions } from '../base/decisions.ts';
-import { CPUS_MAX, NODES_MAX, PAGE_SIZE, RAM_BYTES_MAX, RAM_BYTES_MIN } from '../base/limits.ts';
+import {
+  CPUS_MAX,
+  NODES_MAX,
+  PAGE_SIZE,
+  RAM_BYTES_MAX,
+  RAM_BYTES_MIN,
+  SHATTERED_RAM_BYTES_MAX,
+} from '../base/limits.ts';
 import { definePoint } from '../base/point.ts';
 import { RandomStream } from '../base/random.ts';
 import { type Pfn, type Phys, roundDown, roundUp } from '../base/units.ts';
@@ -21,6 +28,8 @@ export interface MachineParams {
   readonly ramBytes: number;
   readonly nodes: number;
   readonly cpus: number;
+  /** Of the free memory that the first kernel finds, how many pieces of 16 pages lack one: 0 to 100 percent, else 0. */
+  readonly fragmentedPercent?: number;
 }
 
 /** Frames [start, end) of a memory node. */
@@ -56,13 +65,24 @@ const LEFTOVER_MODE = definePoint('machine_kexec', 'leftovers', 'leftovers');
 const LEFTOVER_SEED = definePoint('machine_kexec', 'pattern', 'leftovers');
 
 /** Why these parameters make no machine, or undefined where they do. */
-export function machineParamsError({ ramBytes, nodes, cpus }: MachineParams): string | undefined {
+export function machineParamsError({
+  ramBytes,
+  nodes,
+  cpus,
+  fragmentedPercent = 0,
+}: MachineParams): string | undefined {
   if (!Number.isInteger(ramBytes) || ramBytes < RAM_BYTES_MIN || ramBytes > RAM_BYTES_MAX) {
     return `a machine has between ${RAM_BYTES_MIN / 2 ** 20} MiB and ${RAM_BYTES_MAX / 2 ** 40} TiB of RAM`;
   }
   if (ramBytes % (4 * 2 ** 20) !== 0) return 'RAM is a multiple of 4 MiB';
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > NODES_MAX) return `nodes: 1 to ${NODES_MAX}`;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > CPUS_MAX) return `CPUs: 1 to ${CPUS_MAX}`;
+  if (!Number.isInteger(fragmentedPercent) || fragmentedPercent < 0 || fragmentedPercent > 100) {
+    return 'fragmented memory: a whole percentage, 0 to 100';
+  }
+  if (fragmentedPercent > 0 && ramBytes > SHATTERED_RAM_BYTES_MAX) {
+    return `fragmented memory: at most ${SHATTERED_RAM_BYTES_MAX / 2 ** 30} GiB of RAM`;
+  }
   if (ramBytes / nodes < RAM_BYTES_MIN) return `every node has at least ${RAM_BYTES_MIN / 2 ** 20} MiB`;
   return undefined;
 }

@@ -64,12 +64,11 @@ describe('mark and rollback', () => {
         fc.array(step, { maxLength: 20 }),
         fc.array(step, { maxLength: 20 }),
         fc.array(step, { maxLength: 20 }),
-        (before, between, after) => {
+        fc.constantFrom(0, 70),
+        (before, between, after, fragmentedPercent) => {
           const withoutUpdate = before.filter((action) => action.do !== 'update');
-          const [machine, reference] = [0, 1].map(() => machineFor({ ramBytes: 16 * MIB })) as [
-            Machine,
-            Machine,
-          ];
+          const params = { ramBytes: 16 * MIB, fragmentedPercent };
+          const [machine, reference] = [0, 1].map(() => machineFor(params)) as [Machine, Machine];
           const [system, other] = [machine, reference].map((m) => {
             const booted = bootOn(m);
             live(booted, withoutUpdate);

@@ -185,7 +185,13 @@ describe('what a kernel writes', () => {
 });
 
 describe('the revisions', () => {
-  const FIXED = { luoRoot: 'fdt', rebootExclusion: 'list-rwsem', tracker: 'radix', fileStore: 'array-2' };
+  const FIXED = {
+    luoRoot: 'fdt',
+    rebootExclusion: 'list-rwsem',
+    tracker: 'radix',
+    fileStore: 'array-2',
+    nameIndex: 'list-scan',
+  };
   const KHO_V3 = { khoCompatible: 'kho-v3', luoCompatible: 'luo-v1', scratch: 2 * MIB, kexecMetadata: true };
   const UNCHECKED = { retrieveLock: false, nameCheck: false, directionCheck: false };
   const CHECKED = { retrieveLock: true, nameCheck: true, directionCheck: true };
@@ -272,6 +278,7 @@ describe('the revisions', () => {
         sessionStore: 'block-set-1',
         fileStore: 'block-set-1',
         rebootExclusion: 'global-rwsem',
+        nameIndex: 'list-scan',
       },
       ...CHECKED,
       ...{ getName: true, finishReserved: true },
@@ -328,13 +335,10 @@ describe('the revisions', () => {
 });
 
 describe('the patches', () => {
-  it('each belong to a revision', () => {
-    for (const patch of PATCHES) {
-      expect(
-        REVISIONS.some((revision) => revision.patches.includes(patch)),
-        patch.name,
-      ).toBe(true);
-    }
+  it('each belong to a revision, but for the designs that nobody has posted', () => {
+    const used = (patch: Patch): boolean => REVISIONS.some((revision) => revision.patches.includes(patch));
+    const unused = names(PATCHES.filter((patch) => !used(patch)));
+    expect(unused).toEqual(['name-hash', 'name-rbtree', 'name-xarray', 'name-sort']);
   });
 
   it('are all listed, under names of their own, after what they build on', () => {

@@ -159,11 +159,15 @@ const departures: fc.Arbitrary<Departure[]> = fc.uniqueArray(
   { maxLength: 4, selector: ({ point, occurrence }) => `${point} ${occurrence}` },
 );
 
-const machines: fc.Arbitrary<MachineParams> = fc.record({
-  ramBytes: fc.constantFrom(16, 32, 36, 1020, 1024, 2 ** 20).map((mib) => mib * MIB),
-  nodes: fc.constantFrom(1, 2, 8),
-  cpus: fc.constantFrom(1, 2, 64),
-});
+const machines: fc.Arbitrary<MachineParams> = fc.record(
+  {
+    ramBytes: fc.constantFrom(16, 32, 36, 1020, 1024, 2 ** 20).map((mib) => mib * MIB),
+    nodes: fc.constantFrom(1, 2, 8),
+    cpus: fc.constantFrom(1, 2, 64),
+    fragmentedPercent: fc.constantFrom(0, 1, 100),
+  },
+  { requiredKeys: ['ramBytes', 'nodes', 'cpus'] },
+);
 
 const corruptions: fc.Arbitrary<Corruption> = fc.record({
   generation: fc.nat(3),
