@@ -5,7 +5,7 @@
  *   block set       510,000    -ENOSPC at the 510,001st: its page is allocated and preserved, then one block too many
  *   chain           8,190,000  here that it goes on behind the limit of the block set
  *
- * Whole updates at the larger limits take minutes: test/long/limits.test.ts.
+ * Whole updates at the larger limits: limits.test.ts.
  */
 import { describe, expect, it, vi } from 'vitest';
 import { ERRNO } from '../../sim/base/errno.ts';
