@@ -10,7 +10,6 @@ import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { definePoint, type Op, type Point } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
-import type { FileHandle } from '../kernel/vfs.ts';
 import type { Column } from '../machine/column.ts';
 import type { VirtualTime } from '../machine/cpu.ts';
 import type { Task } from '../sched/task.ts';
@@ -143,7 +142,7 @@ export class Agent implements Iterator<Point, number, void> {
       case 'open':
         return device.open(this.#thread);
       case 'close-device':
-        return this.#close(this.#memory.device);
+        return this.#world.calls.close(this.#thread, this.#memory.device);
       case 'load':
         system.kernel.enterSyscall();
         return system.kexec.fileLoad();
@@ -193,31 +192,11 @@ export class Agent implements Iterator<Point, number, void> {
       return device.ioctl(this.#thread, this.#memory.device, number, argument);
     }
     const fd = this.#memory.sessions.get(name) - 1;
-    if (verb === 'close') return this.#close(fd);
-    if (verb === 'dup') return this.#dup(fd);
+    if (verb === 'close') return this.#world.calls.close(this.#thread, fd);
+    if (verb === 'dup') return this.#world.calls.dup(this.#thread, fd);
     argument.words[0] = FINISH_ARGUMENT.size;
     argument.words[1] = 0;
     return device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
-  }
-
-  #close(fd: number): Call {
-    this.#world.system.kernel.enterSyscall();
-    const file = this.#thread.process.detach(fd);
-    return file < 0 ? file : dropFile(this.#world.system, this.#thread.task, file as FileHandle);
-  }
-
-  /** One more descriptor of the same file, or -EBADF, -EMFILE. @kernel ksys_dup */
-  #dup(fd: number): number {
-    const { kernel, vfs } = this.#world.system;
-    kernel.enterSyscall();
-    const { process } = this.#thread;
-    const file = process.file(fd);
-    if (file < 0) return file;
-    const copy = process.reserveFd();
-    if (copy < 0) return copy;
-    vfs.get(file as FileHandle);
-    process.install(copy, file as FileHandle);
-    return copy;
   }
 
   #answered(result: number): void {
