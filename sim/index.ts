@@ -20,6 +20,7 @@ export {
   type Comparison,
   compare,
   type Growth,
+  sessionCapacity,
 } from './explore/compare.ts';
 export { FileProblem, Replacement, readPieces, readText } from './explore/host_file.ts';
 export { type Image, type ImageRequest, openImage } from './explore/image_file.ts';

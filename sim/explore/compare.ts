@@ -9,7 +9,7 @@ import { assert } from '../base/assert.ts';
 import { type Order, pagesOf } from '../base/units.ts';
 import { capacityOf, shapeOf } from '../check/store_shape.ts';
 import { PROFILES } from '../kernel/cost.ts';
-import { type Parts, revisionByName } from '../kernel/revisions.ts';
+import { type Parts, type Revision, revisionByName } from '../kernel/revisions.ts';
 import { type Blackout, longestBlackout, nsOf, type Priced, priced } from './blackout.ts';
 import type { RunResult, Violation } from './result.ts';
 import type { RunInput } from './run_input.ts';
@@ -92,11 +92,14 @@ function rowOf(result: RunResult): CompareRow {
     blocksByOrder,
     preservedPages,
     largestPages: preservedPages === 0 ? 0 : pagesOf((blocksByOrder.length - 1) as Order),
-    capacity: capacityOf(shapeOf(revision.parts.sessionStore)),
+    capacity: sessionCapacity(revision),
     violations: result.violations,
     digest: result.digest,
   };
 }
+
+/** Sessions that the store of a revision has room for. */
+export const sessionCapacity = ({ parts }: Revision): number => capacityOf(shapeOf(parts.sessionStore));
 
 /** Sessions that the program asks for. */
 function wantedOf({ program }: RunResult): number {
