@@ -43,7 +43,7 @@ export interface Watched {
 }
 
 export interface WatchOptions {
-  /** What is said before the phase, of several runs. */
+  /** What is said before the phase, of several runs. Where that is no terminal, nothing is said of them. */
   readonly runName?: (run: number) => string;
 }
 
@@ -133,7 +133,7 @@ class Watch {
   }
 
   #write(moment: Moment | undefined): void {
-    if (moment === undefined) return;
+    if (moment === undefined || (!this.#isTerminal && moment.about !== undefined)) return;
     this.#written = performance.now();
     const line = momentLine(moment);
     process.stderr.write(this.#isTerminal ? `\r${line}\x1b[K` : `${line}\n`);

@@ -12,8 +12,6 @@ import { PROFILES } from '../kernel/cost.ts';
 import { type Parts, type Revision, revisionByName } from '../kernel/revisions.ts';
 import { type Blackout, longestBlackout, nsOf, type Priced, priced } from './blackout.ts';
 import type { RunResult, Violation } from './result.ts';
-import type { RunInput } from './run_input.ts';
-import { simulate } from './simulate.ts';
 
 export const COMPARE_SCHEMA_VERSION = 1;
 
@@ -61,16 +59,9 @@ export interface Comparison {
   readonly growth: readonly Growth[];
 }
 
-/** Runs every input, one after the other; `onRow` is told of each. */
-export function compare(inputs: Iterable<RunInput>, onRow: (row: CompareRow) => void = () => {}): Comparison {
-  const rows: CompareRow[] = [];
-  for (const input of inputs) {
-    const result = simulate(input);
-    assert(typeof result !== 'string', 'nothing is resumed');
-    const row = rowOf(result);
-    rows.push(row);
-    onRow(row);
-  }
+/** What runs came to, each the same program on a design and at a size. */
+export function compare(results: readonly RunResult[]): Comparison {
+  const rows = results.map(rowOf);
   return { schemaVersion: COMPARE_SCHEMA_VERSION, rows, growth: growthOf(rows) };
 }
 
