@@ -13,6 +13,7 @@ export {
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
 export { FileProblem, Replacement, readPieces } from './explore/host_file.ts';
+export type { OnProgress, Phase, Progress } from './explore/progress.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {
   type ActionReport,

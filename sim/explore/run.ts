@@ -27,6 +27,7 @@ import { NameBook } from '../user/names.ts';
 import { Process, type Thread } from '../user/process.ts';
 import type { Action, GenerationProgram, Program, TaskProgram, Verb } from '../user/program.ts';
 import { ActionLog, latest } from './action_log.ts';
+import { type OnProgress, type Phase, Progressing } from './progress.ts';
 import {
   type GenerationReport,
   type HandoverReport,
@@ -52,6 +53,7 @@ export interface RunRequest {
   readonly decisions: Decisions;
   readonly program: Program;
   readonly atJump?: AtJump;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Runs a program on a machine that has no kernel yet. Revisions must exist. */
@@ -67,6 +69,7 @@ class Run implements Observer {
   readonly #model: SessionModel;
   readonly #laws: Laws;
   readonly #openLosses: string[] = [];
+  readonly #progress: Progressing;
   #system: System | undefined;
   #actions: ActionLog;
   #opened = false;
@@ -75,6 +78,7 @@ class Run implements Observer {
     this.#request = request;
     this.#machine = request.machine;
     this.#machine.decisions = request.decisions;
+    this.#progress = new Progressing(request.onProgress);
     const storage = { pool: request.machine.pool, journal: request.machine.journal };
     this.#model = new SessionModel(storage, this.#violations, (name) => this.#names.text(name));
     this.#actions = new ActionLog(this.#machine.cpus);
@@ -88,6 +92,7 @@ class Run implements Observer {
     let params: BootParams | undefined;
     for (const [generation, kernelProgram] of program.generations.entries()) {
       this.#violations.generation = generation;
+      this.#progress.boot(generation);
       const system = this.#boot(kernelProgram, generation, params);
       const bootedAt = machine.cpus.current.now();
       this.#runStages(system, kernelProgram);
@@ -101,8 +106,10 @@ class Run implements Observer {
         system.kernel.dispose();
         break;
       }
+      this.#progress.enter('jump');
       params = this.#jump(system, digest.toString());
     }
+    this.#progress.enter('end');
     return {
       schemaVersion: RESULT_SCHEMA_VERSION,
       machine: machine.params,
@@ -117,6 +124,7 @@ class Run implements Observer {
   }
 
   called(thread: Thread, verb: Verb, name: number): void {
+    this.#progress.call(this.#phaseOf(verb));
     this.#model.called(thread, verb, name);
     this.#actions.called(thread, verb);
   }
@@ -160,6 +168,7 @@ class Run implements Observer {
     if (generation > 0 && kernel.bootKind !== 'handover') {
       this.#loseOpenly(`generation ${generation} booted cold: ${whyCold(kernel)}`);
     }
+    this.#progress.enter('laws');
     if (kernel.state === 'panicked') this.#loseOpenly(`generation ${generation} panicked`);
     else this.#laws.checkBooted(system);
     return system;
@@ -181,6 +190,7 @@ class Run implements Observer {
         return;
       }
       if (kernel.state !== 'running') return;
+      this.#progress.enter('laws');
       const live = [...processes.values()].map(([process]) => process);
       this.#laws.checkQuiescence(system, live, stage.length === 1);
     }
@@ -216,10 +226,16 @@ class Run implements Observer {
       this.#loseOpenly(`generation ${system.kernel.generation}: open answered ${errnoName(result)}`);
     } else if (result >= 0 && !this.#opened) {
       this.#opened = true;
+      this.#progress.enter('verify');
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
       checkIncoming(parts, sessions.table, sessions.incoming, true);
     }
+  }
+
+  #phaseOf(verb: Verb): Phase {
+    if (verb === 'reboot') return 'serialize';
+    return verb === 'open' && !this.#opened && this.#model.expected > 0 ? 'deserialize' : verb;
   }
 
   #loseOpenly(why: string): void {
@@ -229,6 +245,7 @@ class Run implements Observer {
 
   #handover(system: System, program: GenerationProgram): HandoverReport {
     this.#actions.left();
+    this.#progress.enter('laws');
     this.#laws.checkAtJump(system, program, this.#actions.reports);
     const plan = system.kexec.plan();
     const blocksByOrder: number[] = [];

@@ -10,6 +10,7 @@ import { Decisions } from '../base/decisions.ts';
 import type { Phys } from '../base/units.ts';
 import { type BootParams, Machine } from '../machine/machine.ts';
 import { PiecePool } from '../machine/pool.ts';
+import type { OnProgress } from './progress.ts';
 import { encodeRamFile, placeRamFile, type RamFile } from './ram_file.ts';
 import type { RunResult } from './result.ts';
 import { type Jump, run } from './run.ts';
@@ -22,6 +23,7 @@ export interface SimulateOptions {
   readonly save?: (pieces: Iterable<Uint8Array>) => void;
   /** Told of every jump. */
   readonly onJump?: (generation: number) => void;
+  readonly onProgress?: OnProgress;
 }
 
 /** The result, or why the RAM file cannot be resumed from, to be said after its name. */
@@ -36,7 +38,7 @@ export function simulate(input: RunInput, options: SimulateOptions = {}): RunRes
 }
 
 function attempt(input: RunInput, options: SimulateOptions, saveAt: number): RunResult | string {
-  const { boot, save, onJump } = options;
+  const { boot, save, onJump, onProgress } = options;
   const profile = profileByName(input.profile);
   assert(profile !== undefined, `no profile ${input.profile}`);
   const machine = new Machine(input.machine, profile, new PiecePool(), Decisions.none());
@@ -49,7 +51,7 @@ function attempt(input: RunInput, options: SimulateOptions, saveAt: number): Run
   };
   try {
     const { seed, program } = input;
-    const result = run({ machine, seed, decisions: Decisions.seeded(seed), program, atJump });
+    const result = run({ machine, seed, decisions: Decisions.seeded(seed), program, atJump, onProgress });
     return resumed.error() ?? result;
   } finally {
     machine.dispose();
