@@ -66,6 +66,7 @@ export class LuoSessions implements Stateful {
   readonly #vfs: Vfs;
   readonly #fileKind: number;
   readonly #slot = new Int32Array(SLOT_WORDS);
+  readonly #name = new Int32Array(NAME_WORDS);
   #incomingHead = 0;
   #incomingStore: IncomingStore | undefined;
   #isDeserialized = false;
@@ -318,11 +319,11 @@ export class LuoSessions implements Stateful {
         if (err === 0) err = this.store.room(list.count);
       }
     }
-    const words = this.table.nameWords(session);
-    const at = this.table.nameAt(session);
-    if (err === 0 && list.scan(words, at) !== NO_SESSION) err = -ERRNO.EEXIST;
+    const name = this.#name;
+    this.table.loadName(session, name, 0);
+    if (err === 0 && list.scan(name, 0) !== NO_SESSION) err = -ERRNO.EEXIST;
     if (err === 0) list.append(session);
-    this.#kernel.trace.event(INSERT, session, hashName(words, at), err);
+    this.#kernel.trace.event(INSERT, session, hashName(name, 0), err);
     rwsem.unlockWrite(task);
     return err;
   }
@@ -354,9 +355,7 @@ export class LuoSessions implements Stateful {
   /** Freezes a session's files and fills its slot. @kernel luo_session_freeze_one */
   #freezeOne(session: SessionHandle, slot: number): number {
     if (this.#kernel.machine.decisions.fails(FREEZE)) return -ERRNO.EIO;
-    const words = this.table.nameWords(session);
-    const at = this.table.nameAt(session);
-    for (let k = 0; k < NAME_WORDS; k++) this.#slot[k] = words[at + k] as number;
+    this.table.loadName(session, this.#slot, 0);
     this.#kernel.machine.ram.storeWords(slot + NAME, this.#slot, 0, SLOT_WORDS);
     this.#kernel.charge(STEP.entryCopied, 1);
     return 0;

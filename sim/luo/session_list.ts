@@ -12,7 +12,6 @@ import { NameMap } from './name_map.ts';
 import {
   NO_SESSION,
   ON_INCOMING,
-  ON_NO_LIST,
   ON_OUTGOING,
   type SessionHandle,
   type SessionTable,
@@ -54,14 +53,10 @@ export class SessionList implements Stateful {
 
   /** list_add_tail; count++. */
   append(session: SessionHandle): void {
-    const table = this.#table;
     if (this.#rank.sparse) this.#renumber();
-    table.setPrev(session, this.tail);
+    this.#table.link(session, this.tail, this.#list, this.#rank.append());
     if (this.tail === NO_SESSION) this.head = session;
-    else table.setNext(this.tail, session);
     this.tail = session;
-    table.setPosition(session, this.#rank.append());
-    table.setList(session, this.#list);
     this.count++;
     this.#names.add(session, this.head, this.count);
   }
@@ -70,16 +65,10 @@ export class SessionList implements Stateful {
   unlink(session: SessionHandle): void {
     const table = this.#table;
     assert(this.count > 0, 'unlink from an empty list');
-    const prev = table.prev(session);
-    const next = table.next(session);
-    if (prev === NO_SESSION) this.head = next;
-    else table.setNext(prev, next);
-    if (next === NO_SESSION) this.tail = prev;
-    else table.setPrev(next, prev);
-    table.setNext(session, NO_SESSION);
-    table.setPrev(session, NO_SESSION);
     this.#rank.remove(table.position(session));
-    table.setList(session, ON_NO_LIST);
+    if (session === this.head) this.head = table.next(session);
+    if (session === this.tail) this.tail = table.prev(session);
+    table.unlink(session);
     this.count--;
   }
 

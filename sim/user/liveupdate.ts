@@ -13,7 +13,6 @@ import type { Op } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
 import { DIRECTION_CHECK, FINISH_RESERVED, GET_NAME } from '../kernel/patches.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
-import { NAME_WORDS } from '../luo/name.ts';
 import type { SessionHandle } from '../luo/session_table.ts';
 import type { Thread } from './process.ts';
 import { copyStructIn, respond, type UserMemory } from './uaccess.ts';
@@ -198,10 +197,7 @@ export class LiveUpdateDevice {
   /** @kernel luo_session_get_name */
   #getName(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): number {
     if (thread.argument[RESERVED_AT] !== 0) return -ERRNO.EINVAL;
-    const { table } = this.#system.luo.sessions;
-    const words = table.nameWords(session);
-    const at = table.nameAt(session);
-    for (let k = 0; k < NAME_WORDS; k++) thread.argument[NAME_AT + k] = words[at + k] as number;
+    this.#system.luo.sessions.table.loadName(session, thread.argument, NAME_AT);
     return respond(argument, thread.argument, NAME_ARGUMENT.size, userBytes);
   }
 
