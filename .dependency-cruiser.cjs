@@ -3,6 +3,7 @@
  *
  *   cli.ts                    may import everything, nobody imports it
  *   commands/                 import reports/, scenarios/ and sim/index.ts; only cli.ts imports them
+ *   build/                    runs before there is a program: imports the lists it writes from, nobody imports it
  *   reports/  scenarios/      import sim/index.ts only
  *   sim/index.ts              the public face, nobody in sim/ imports it
  *   sim/explore/ ... base/    FLOORS, listed below from the ground up
@@ -33,7 +34,7 @@ if (typeof typescript.createSourceFile !== 'function')
 if (!existsSync('cli.ts') || !existsSync('sim'))
   throw new Error(`no cli.ts and sim/ in ${process.cwd()}: no module would be cruised`);
 
-const HOUSE = '^(cli\\.ts|commands/|sim/|reports/|scenarios/|test/)';
+const HOUSE = '^(cli\\.ts|commands/|sim/|reports/|scenarios/|build/|test/)';
 const BELOW_EXPLORE = `^sim/(${FLOORS.slice(0, -1).join('|')})/`;
 const NPM = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-bundled', 'npm-no-pkg', 'npm-unknown'];
 
@@ -107,6 +108,20 @@ module.exports = {
       severity: 'error',
       from: { pathNot: '^(cli\\.ts$|commands/|scenarios/|test/)' },
       to: { path: '^scenarios/' },
+    },
+    {
+      name: 'build-imports-lists-only',
+      comment:
+        'What is built from sources reads them as text; of sim/ it imports the lists, and types of what it writes.',
+      severity: 'error',
+      from: { path: '^build/' },
+      to: { path: HOUSE, pathNot: '^(build/|sim/kernel/(function_list|kernel_map)\\.ts$)' },
+    },
+    {
+      name: 'build-from-test-only',
+      severity: 'error',
+      from: { pathNot: '^(build|test)/' },
+      to: { path: '^build/' },
     },
     {
       name: 'nobody-imports-test-or-cli',

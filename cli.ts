@@ -9,13 +9,21 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { CHECK_IMAGE } from './commands/check_image.ts';
 import { afterwards, BadInput, complain, type Entry, EXIT, type Given } from './commands/command.ts';
+import { COMPARE } from './commands/compare.ts';
+import { MAP } from './commands/map.ts';
+import { MATRIX } from './commands/matrix.ts';
+import { PLAN } from './commands/plan.ts';
+import { REPLAY } from './commands/replay.ts';
 import { RUN } from './commands/run.ts';
+import { SHOW } from './commands/show.ts';
+import { STEP } from './commands/step.ts';
 import { commandLine } from './reports/command_line.ts';
 
-const COMMANDS: readonly Entry[] = [RUN];
+const COMMANDS: readonly Entry[] = [RUN, COMPARE, PLAN, REPLAY, SHOW, STEP, MATRIX, CHECK_IMAGE, MAP];
 
-function main(argv: readonly string[]): number {
+async function main(argv: readonly string[]): Promise<number> {
   let code: number = EXIT.held;
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   const program = new Command('luosim')
@@ -27,12 +35,12 @@ function main(argv: readonly string[]): number {
     const command = program.command(row.name).description(row.summary);
     for (const [name, help] of row.arguments ?? []) command.argument(name, help);
     for (const [flags, help] of row.options) command.option(flags, help);
-    command.action(() => {
-      code = row.execute(command.opts<Given>(), command.args);
+    command.action(async () => {
+      code = await row.execute(command.opts<Given>(), command.args);
     });
   }
   try {
-    program.parse(argv, { from: 'user' });
+    await program.parseAsync(argv, { from: 'user' });
     if (afterwards.length > 0) code = EXIT.badInput;
     for (const message of afterwards) complain(message);
     return code;
@@ -70,4 +78,7 @@ for (const stream of [process.stdout, process.stderr]) {
       complain(`the result cannot be written: ${error.message}; free the output`);
   });
 }
-process.exitCode = main(process.argv.slice(2));
+main(process.argv.slice(2)).then((code) => {
+  // Output that could not be written has said so.
+  process.exitCode ??= code;
+});

@@ -16,7 +16,7 @@ export class BadInput extends Error {
 }
 
 /** Options as given; one that was not given is absent. */
-export type Given = Readonly<Record<string, string | true | undefined>>;
+export type Given = Readonly<Record<string, string | true | readonly string[] | undefined>>;
 
 /** Flags or name, and help. */
 export type Described = readonly [string, string];
@@ -28,19 +28,19 @@ export interface Row<Order, Result> {
   readonly arguments?: readonly Described[];
   readonly options: readonly Described[];
   /** What to do, from options and arguments; throws BadInput. */
-  readonly order: (given: Given, args: readonly string[]) => Order;
+  readonly order: (given: Given, args: readonly string[]) => Order | Promise<Order>;
   readonly work: (order: Order) => Result;
   readonly render: (result: Result, order: Order) => Iterable<string>;
   readonly exitCode: (result: Result) => number;
 }
 
 export interface Entry extends Pick<Row<never, never>, 'name' | 'summary' | 'arguments' | 'options'> {
-  readonly execute: (given: Given, args: readonly string[]) => number;
+  readonly execute: (given: Given, args: readonly string[]) => Promise<number>;
 }
 
 export function entry<Order, Result>(row: Row<Order, Result>): Entry {
-  const execute = (given: Given, args: readonly string[]): number => {
-    const order = row.order(given, args);
+  const execute = async (given: Given, args: readonly string[]): Promise<number> => {
+    const order = await row.order(given, args);
     const result = row.work(order);
     for (const piece of row.render(result, order)) process.stdout.write(piece);
     return row.exitCode(result);
@@ -76,7 +76,7 @@ export function whole(given: Given, option: string, min: number, max: number): n
   throw new BadInput(`${flag(option)} ${quoted(value)}: give a whole number from ${min} to ${max}`);
 }
 
-const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+export const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /** Bytes. */
 export function ramSize(given: Given): number | undefined {

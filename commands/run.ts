@@ -1,30 +1,22 @@
 /*
- * luosim run: live updates from kernel to kernel, with every law checked.
+ * luosim run: live updates from kernel to kernel, with every law checked. What runs is a scenario with its options, a
+ * scenario in a module of the person's own, the text of a program, or what follows from a RAM file.
  */
 import { commandLine } from '../reports/command_line.ts';
-import { jsonReport } from '../reports/json.ts';
-import { terminalReport } from '../reports/terminal.ts';
-import { ramBytesFor } from '../scenarios/many_sessions.ts';
-import { SCENARIOS } from '../scenarios/table.ts';
 import {
   decodeRamFile,
   FileProblem,
-  GENERATIONS_MAX,
-  ICOUNT,
-  longestNameBytes,
-  NUMBERS_MAX,
   type RamFile,
   Replacement,
   type RunInput,
   type RunResult,
   readPieces,
-  SESSION_NAME_LENGTH,
+  type ScenarioOptions,
   simulate,
 } from '../sim/index.ts';
 import {
   afterwards,
   BadInput,
-  EXIT,
   entry,
   type Given,
   hostFile,
@@ -32,41 +24,36 @@ import {
   quoted,
   refuseBeside,
   text,
-  whole,
 } from './command.ts';
-import { MACHINE_OPTIONS, machine, PATCH_OPTIONS, REVISION_NAMES, revisionNames } from './machine.ts';
-import { colours, progress } from './terminal.ts';
-
-const NAME_BYTES_MAX = SESSION_NAME_LENGTH - 1;
-const DEFAULTS = { generations: 2, sessions: 2000, name: 'many-test-%d', seed: '1' } as const;
-const DEFAULT_REVISION = 'april-v1-p1';
+import { givenInput } from './given_input.ts';
+import { exitCode, renderResult } from './result.ts';
+import { DEFAULT_SEED, inputFrom, SCENARIO_GIVEN, SCENARIO_OPTIONS, scenarioInput } from './scenario.ts';
+import { isModule, scenarioModule } from './scenario_module.ts';
+import { progress } from './terminal.ts';
 
 export const RUN = entry({
   name: 'run',
   summary: 'run live updates from kernel to kernel, and check every law',
+  arguments: [
+    ['[file]', 'the text of a program, which brings its machine and seed along; or a module with a scenario'],
+  ],
   options: [
-    ['--scenario <name>', SCENARIOS.map(({ name, text }) => `${name}: ${text}`).join('; ')],
-    ['--revision <list>', `one, or one for each kernel with commas between: ${REVISION_NAMES}`],
-    ...PATCH_OPTIONS,
-    ['--generations <n>', `kernels, one more than updates (default: ${DEFAULTS.generations})`],
-    ['--sessions <n>', `sessions in every update (default: ${DEFAULTS.sessions})`],
-    ['--name <pattern>', `session names, %d is the number (default: ${DEFAULTS.name})`],
-    ['--seed <text>', `decides all that is left open (default: ${DEFAULTS.seed})`],
-    ['--ram <size>', 'like 512M or 1T (default: 1G, or the power of two that the sessions need)'],
-    ...MACHINE_OPTIONS,
+    ...SCENARIO_OPTIONS,
     ['--json', 'print the result as JSON'],
     ['--save-ram <file>', 'save what crossed the last jump'],
     ['--boot-ram <file>', 'boot from a saved file; it brings its machine, seed and program along'],
   ],
   order: runOrder,
   work: runWork,
-  render: (result: RunResult, { json, again }: RunOrder) =>
-    json ? jsonReport(result, again) : [terminalReport(result, { again, colours: colours() })],
-  exitCode: ({ violations }) => (violations.length === 0 ? EXIT.held : EXIT.violation),
+  render: renderResult,
+  exitCode,
 });
 
 interface RunOrder {
   readonly input: RunInput;
+  readonly options: ScenarioOptions | undefined;
+  /** Whether the input alone makes the run: memory from a file is in no token. */
+  readonly mailable: boolean;
   readonly boot: { readonly path: string; readonly file: RamFile } | undefined;
   readonly save: { readonly path: string; readonly replacement: Replacement } | undefined;
   readonly json: boolean;
@@ -74,44 +61,57 @@ interface RunOrder {
   readonly again: string;
 }
 
-function runOrder(given: Given): RunOrder {
-  const bootPath = text(given, 'bootRam');
+async function runOrder(given: Given, [path]: readonly string[]): Promise<RunOrder> {
   const savePath = text(given, 'saveRam');
-  const boot = bootPath === undefined ? undefined : { path: bootPath, file: ramFile(given, bootPath) };
-  const input = boot?.file.header ?? runInput(given);
+  const { input, options, boot, words } = await source(given, path);
   if (savePath !== undefined && input.program.generations.length === 1) {
-    throw new BadInput('--save-ram: with --generations 1 no kernel jumps; give 2 or more');
+    throw new BadInput('--save-ram: no kernel jumps where there is only one; give two or more');
   }
-  // Where the result goes does not decide what happens.
-  const seeded = bootPath === undefined ? { ...given, seed: text(given, 'seed') ?? DEFAULTS.seed } : given;
   return {
     input,
+    options,
+    mailable: boot === undefined,
     boot,
     save: savePath === undefined ? undefined : { path: savePath, replacement: replacement(savePath) },
     json: given.json === true,
-    again: commandLine(['run', ...optionsGiven(seeded, ['saveRam'])]),
+    again: commandLine(['run', ...words]),
   };
 }
 
-function runInput(given: Given): RunInput {
-  const name = text(given, 'scenario') ?? SCENARIOS[0]?.name;
-  const scenario = SCENARIOS.find((known) => known.name === name);
-  if (scenario === undefined) {
-    const names = SCENARIOS.map((known) => known.name).join(', ');
-    throw new BadInput(`--scenario ${quoted(name ?? '')} is not known; give one of: ${names}`);
-  }
-  refuseBeside(given, `--scenario ${scenario.name}`, scenario.without);
-  const generations = whole(given, 'generations', 1, GENERATIONS_MAX) ?? DEFAULTS.generations;
-  const sessions = whole(given, 'sessions', 0, NUMBERS_MAX) ?? DEFAULTS.sessions;
-  const revisions = revisionList(given, generations);
-  const pattern = namePattern(given, sessions);
-  return {
-    machine: machine(given, ramBytesFor(sessions)),
-    profile: ICOUNT.name,
-    seed: text(given, 'seed') ?? DEFAULTS.seed,
-    program: scenario.program({ revisions, generations, sessions, pattern }),
-  };
+interface Source extends Pick<RunOrder, 'input' | 'options' | 'boot'> {
+  /** What to type to run it again; where the result goes does not decide what happens. */
+  readonly words: readonly string[];
 }
+
+/** What is to be run, wherever the person says that it comes from. */
+async function source(given: Given, path: string | undefined): Promise<Source> {
+  const words = optionsGiven(given, ['saveRam']);
+  const seeded = optionsGiven({ ...given, seed: text(given, 'seed') ?? DEFAULT_SEED }, ['saveRam']);
+  const bootPath = text(given, 'bootRam');
+  if (path !== undefined) refuseBeside(given, quoted(path), ['scenario', 'bootRam']);
+  if (bootPath !== undefined) {
+    const file = ramFile(given, bootPath);
+    return { input: file.header, options: undefined, boot: { path: bootPath, file }, words };
+  }
+  const named = text(given, 'scenario');
+  const module = path ?? named;
+  if (module !== undefined && (isModule(module) || named?.includes('/') === true)) {
+    const scenario = await scenarioModule(
+      module,
+      path === undefined ? `--scenario ${quoted(module)}` : quoted(module),
+    );
+    const { input } = inputFrom(given, scenario);
+    return { input, options: undefined, boot: undefined, words: [...asArgument(path), ...seeded] };
+  }
+  if (path === undefined) return { ...scenarioInput(given), boot: undefined, words: seeded };
+  refuseBeside(given, quoted(path), SCENARIO_GIVEN);
+  const { input, options } = givenInput([path], false);
+  return { input, options, boot: undefined, words: [...asArgument(path), ...words] };
+}
+
+/** A path that no command takes for an option. */
+const asArgument = (path: string | undefined): string[] =>
+  path === undefined ? [] : [path !== '-' && path.startsWith('-') ? `./${path}` : path];
 
 function runWork({ input, boot, save }: RunOrder): RunResult {
   let unsaved: FileProblem | undefined;
@@ -140,8 +140,7 @@ function runWork({ input, boot, save }: RunOrder): RunResult {
 }
 
 function ramFile(given: Given, path: string): RamFile {
-  const others = ['scenario', 'revision', 'with', 'without', 'generations', 'sessions', 'name', 'seed'];
-  refuseBeside(given, '--boot-ram', [...others, 'ram', 'nodes', 'cpus']);
+  refuseBeside(given, '--boot-ram', SCENARIO_GIVEN);
   const what = `--boot-ram ${quoted(path)}`;
   const file = hostFile(what, 'give a file that luosim run --save-ram wrote', () =>
     decodeRamFile(readPieces(path)),
@@ -153,29 +152,4 @@ function ramFile(given: Given, path: string): RamFile {
 function replacement(path: string): Replacement {
   const mend = 'give a file in a directory that can be written';
   return hostFile(`--save-ram ${quoted(path)}`, mend, () => new Replacement(path));
-}
-
-function revisionList(given: Given, generations: number): string[] {
-  const names = (text(given, 'revision') ?? DEFAULT_REVISION).split(',');
-  const revisions = revisionNames(given, names);
-  if (names.length <= generations) return revisions;
-  throw new BadInput(
-    `--revision has ${names.length} entries for --generations ${generations}; leave some away`,
-  );
-}
-
-function namePattern(given: Given, sessions: number): string {
-  const pattern = text(given, 'name') ?? DEFAULTS.name;
-  const what = `--name ${quoted(pattern)}`;
-  const placeholders = pattern.split('%d').length - 1;
-  if (placeholders > 1) throw new BadInput(`${what} has ${placeholders} times %d; give it once`);
-  if (placeholders === 0 && sessions > 1) {
-    throw new BadInput(`${what} names ${sessions} sessions alike; put %d where the number goes`);
-  }
-  const bytes = longestNameBytes({ pattern, first: 0, count: Math.max(sessions, 1) });
-  if (bytes <= NAME_BYTES_MAX) return pattern;
-  const tooMany = bytes - NAME_BYTES_MAX;
-  throw new BadInput(
-    `${what} makes names of ${bytes} bytes, the ABI has room for ${NAME_BYTES_MAX}; cut ${tooMany}`,
-  );
 }

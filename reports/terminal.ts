@@ -14,30 +14,50 @@ import {
   type GenerationReport,
   type HandoverReport,
   LAWS,
+  longestBlackout,
   NO_RETURN,
   type RunResult,
   type Time,
   type Violation,
 } from '../sim/index.ts';
-import { clip, counted, grouped, hex, plus, printable, since, size, span, wrap } from './words.ts';
+import { misfitText } from './misfit.ts';
+import {
+  COLUMNS,
+  clip,
+  counted,
+  grouped,
+  hex,
+  LABEL,
+  labelled,
+  plus,
+  printable,
+  since,
+  size,
+  span,
+  wrap,
+} from './words.ts';
 
 const LINES = 40;
-const COLUMNS = 80;
-const LABEL = 12;
 const VIOLATIONS_SHOWN = 3;
 const LOSSES_SHOWN = 2;
 
-type Colors = ReturnType<typeof picocolors.createColors>;
+export type Colors = ReturnType<typeof picocolors.createColors>;
 
 export interface TerminalOptions {
   readonly colours: Colors;
   /** The command that runs this again. */
   readonly again: string;
+  readonly token?: string;
 }
 
-export function terminalReport(result: RunResult, { colours, again }: TerminalOptions): string {
+export function terminalReport(result: RunResult, { colours, again, token }: TerminalOptions): string {
   const head = header(result, colours);
-  const tail = [...verdict(result, colours), again];
+  // A token is copied: its line is as long as it must be.
+  const tail = [
+    ...verdict(result, colours),
+    ...(token === undefined ? [] : [`${'token'.padEnd(LABEL)}${token}`]),
+    again,
+  ];
   const mixed = new Set(result.program.generations.map(({ revision }) => revision)).size > 1;
   const kernels = result.generations.map((generation, i) => {
     const title = `kernel ${i}: ${booted(generation)}${mixed ? `, ${generation.revision}` : ''}`;
@@ -52,9 +72,6 @@ export function terminalReport(result: RunResult, { colours, again }: TerminalOp
   return [...head, ...body, ...tail].map((line) => `${line}\n`).join('');
 }
 
-/** A label in its column and what it says, cut to the width. */
-const labelled = (label: string, text: string): string => label.padEnd(LABEL) + clip(text, COLUMNS - LABEL);
-
 /** A row of the table of phases. */
 function row(label: string, calls: string, compared: string, time: string): string {
   const numbers = calls.padStart(11) + compared.padStart(20) + time.padStart(17);
@@ -65,13 +82,17 @@ function row(label: string, calls: string, compared: string, time: string): stri
 }
 
 function header({ machine, profile, seed, program }: RunResult, colours: Colors): string[] {
-  const { ramBytes, nodes, cpus } = machine;
+  const { ramBytes, nodes, cpus, fragmentedPercent = 0 } = machine;
   const created = program.generations
     .flatMap(({ stages }) => stages.flat())
     .flatMap(({ actions }) => actions.filter((action) => action.do === 'create'));
   const revisions = [...new Set(program.generations.map(({ revision }) => revision))];
   const lines = [
-    labelled('machine', `${size(ramBytes)} RAM, ${counted(nodes, 'node')}, ${counted(cpus, 'CPU')}`),
+    labelled(
+      'machine',
+      `${size(ramBytes)} RAM, ${counted(nodes, 'node')}, ${counted(cpus, 'CPU')}` +
+        (fragmentedPercent > 0 ? `, ${fragmentedPercent} % of memory shattered` : ''),
+    ),
     labelled('revision', revisions.join(', ')),
     labelled('seed', `${printable(seed)}; times are virtual, profile ${profile}`),
   ];
@@ -84,7 +105,7 @@ function header({ machine, profile, seed, program }: RunResult, colours: Colors)
 
 function kernel(title: string, generation: GenerationReport, colours: Colors): string[] {
   const lines = [colours.bold(row(title, '', '', span(generation.bootedAt)))];
-  for (const phase of phases(generation.actions)) lines.push(phaseRow(phase, colours));
+  for (const phase of phases(generation.actions)) lines.push(phaseRow(phase, generation, colours));
   if (generation.state === 'panicked') {
     const last = wrap(printable(generation.dmesg.at(-1) ?? 'panicked'), COLUMNS - 2).slice(0, 2);
     lines.push(...last.map((line) => colours.red(`  ${line}`)));
@@ -138,10 +159,14 @@ function phases(actions: readonly ActionReport[]): Phase[] {
   return [...byKind.values()];
 }
 
-function phaseRow({ first, calls, compared, copied, time, failures }: Phase, colours: Colors): string {
+function phaseRow(
+  { first, calls, compared, copied, time, failures }: Phase,
+  { outgoingSessions }: GenerationReport,
+  colours: Colors,
+): string {
   const failed = failures.size > 0 ? `: ${[...failures].join(', ')}` : '';
   const line = row(
-    `  ${phaseName(first, copied)}${failed}`,
+    `  ${phaseName(first, copied, outgoingSessions)}${failed}`,
     first.names.length > 0 || calls !== 1 ? grouped(calls) : '',
     compared > 0 ? grouped(compared) : '',
     span(time),
@@ -149,12 +174,12 @@ function phaseRow({ first, calls, compared, copied, time, failures }: Phase, col
   return failed === '' ? line : colours.yellow(line);
 }
 
-function phaseName({ verb, phase }: ActionReport, copied: number): string {
+function phaseName({ verb, phase }: ActionReport, copied: number, outgoing: number): string {
   switch (verb) {
     case 'open':
       return copied > 0 ? `open: deserialize ${counted(copied, 'session')}` : 'open';
     case 'reboot':
-      return `reboot hook: serialize ${counted(copied, 'session')}`;
+      return `reboot hook: serialize ${counted(outgoing, 'session')}`;
     case 'load':
       return 'load the next kernel';
     case 'close-device':
@@ -205,9 +230,10 @@ function between({ generations }: RunResult, colours: Colors): string {
 function verdict(result: RunResult, colours: Colors): string[] {
   const { openLosses, violations, digest } = result;
   const lines = [''];
-  const gap = blackout(result.generations);
+  const gap = longestBlackout(result.generations);
   if (gap !== undefined) {
-    lines.push(labelled('blackout', `${span(gap)} for reboot hook, boot and first open`));
+    const times = Object.entries(gap.open.times).map(([name, time]) => `${span(time)} by ${name}`);
+    lines.push(labelled('blackout', `${times.join(', ')}: reboot, boot, first open`));
   }
   for (const loss of openLosses.slice(0, LOSSES_SHOWN)) {
     const said = wrap(printable(loss), COLUMNS - LABEL).slice(0, 2);
@@ -218,6 +244,11 @@ function verdict(result: RunResult, colours: Colors): string[] {
   for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) lines.push(...broken(violation, colours));
   if (violations.length > VIOLATIONS_SHOWN) {
     lines.push(labelled('', `and ${violations.length - VIOLATIONS_SHOWN} more, all with --json`));
+  }
+  const misfit = misfitText(result.misfits);
+  if (misfit !== undefined) {
+    const said = wrap(printable(`${misfit}: this is not the run that was recorded`), COLUMNS - LABEL);
+    lines.push(...said.map((line, i) => colours.yellow(labelled(i === 0 ? 'misfit' : '', line))));
   }
   const laws = new Set(violations.map(({ law }) => law)).size;
   lines.push(
@@ -237,17 +268,4 @@ function broken({ law, text, generation }: Violation, colours: Colors): string[]
     ...said.map((line, i) => colours.red(labelled(i === 0 ? 'broken' : '', line))),
     ...wrong.map((line) => labelled('', line)),
   ];
-}
-
-/** The longest time from a reboot(2) until the next kernel's device was open. */
-function blackout(generations: readonly GenerationReport[]): Time | undefined {
-  let longest: Time | undefined;
-  for (const [i, { actions, bootedAt, bootKind }] of generations.entries()) {
-    const reboot = generations[i - 1]?.actions.find(({ result }) => result === NO_RETURN);
-    const open = actions.find(({ verb }) => verb === 'open');
-    if (reboot === undefined || open === undefined || bootKind !== 'handover') continue;
-    const time = [reboot, open].reduce((sum, { from, to }) => plus(sum, since(from, to)), bootedAt);
-    if (longest === undefined || since(longest, time).seconds >= 0) longest = time;
-  }
-  return longest;
 }

@@ -3,10 +3,14 @@
  */
 import type { Time } from '../sim/index.ts';
 
+const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const TIB = 2 ** 40;
 const SECOND_NS = 1_000_000_000;
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 /** 1999000 is "1,999,000". */
 export const grouped = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
@@ -23,6 +27,13 @@ export function size(bytes: number): string {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${grouped(bytes)} bytes`;
 }
 
+/** Bytes as a person says them, one decimal: "1.2 MiB". */
+export function roundSize(bytes: number): string {
+  const unit = bytes >= GIB ? GIB : bytes >= MIB ? MIB : KIB;
+  const name = unit === GIB ? 'GiB' : unit === MIB ? 'MiB' : 'KiB';
+  return `${(bytes / unit).toFixed(1)} ${name}`;
+}
+
 export function since(from: Time, to: Time): Time {
   const ns = to.ns - from.ns;
   const seconds = to.seconds - from.seconds;
@@ -35,8 +46,14 @@ export function plus(a: Time, b: Time): Time {
   return { seconds: a.seconds + b.seconds + carry, ns: ns - carry * SECOND_NS };
 }
 
-/** Three decimals of the unit that fits, cut off: "255.794 ms". */
+/** Three decimals of the unit that fits, cut off: "255.794 ms"; one from two minutes on: "17.4 h". */
 export function span({ seconds, ns }: Time): string {
+  if (seconds >= 2 * DAY)
+    return `${grouped(Math.floor(seconds / DAY))}.${Math.floor((seconds % DAY) / (DAY / 10))} days`;
+  if (seconds >= 2 * HOUR)
+    return `${Math.floor(seconds / HOUR)}.${Math.floor((seconds % HOUR) / (HOUR / 10))} h`;
+  if (seconds >= 2 * MINUTE)
+    return `${Math.floor(seconds / MINUTE)}.${Math.floor((seconds % MINUTE) / (MINUTE / 10))} min`;
   if (seconds > 0) return `${grouped(seconds)}.${decimals(ns, 1_000_000)} s`;
   if (ns >= 1_000_000) return `${Math.floor(ns / 1_000_000)}.${decimals(ns % 1_000_000, 1000)} ms`;
   if (ns >= 1000) return `${Math.floor(ns / 1000)}.${decimals(ns % 1000, 1)} us`;
@@ -71,3 +88,11 @@ export function wrap(text: string, width: number): string[] {
   }
   return [...lines, line];
 }
+
+/** Width of a terminal, and of the labels at its left edge. */
+export const COLUMNS = 80;
+export const LABEL = 12;
+
+/** A label in its column and what it says, cut to the width. */
+export const labelled = (label: string, text: string): string =>
+  label.padEnd(LABEL) + clip(text, COLUMNS - LABEL);

@@ -21,10 +21,12 @@ export interface ManySessionsParams {
   readonly sessions: number;
   /** Pattern of the names, with %d unless there is one session. */
   readonly pattern: string;
+  /** Whoever retrieved them keeps them: nothing is finished and closed. */
+  readonly keep?: boolean;
 }
 
 /** Descriptors an agent keeps for itself: standard streams and the device. */
-const OWN_DESCRIPTORS = 16;
+export const OWN_DESCRIPTORS = 16;
 const SESSIONS_PER_AGENT = NR_OPEN - OWN_DESCRIPTORS;
 
 const GIB = 2 ** 30;
@@ -52,7 +54,8 @@ export default function manySessions(params: ManySessionsParams): Program {
         const names = { pattern: params.pattern, first, count };
         const actions: Action[] = [{ do: 'open' }];
         if (generation > 0 && count > 0) {
-          actions.push({ do: 'retrieve', names }, { do: 'finish', names }, { do: 'close', names });
+          actions.push({ do: 'retrieve', names });
+          if (params.keep !== true) actions.push({ do: 'finish', names }, { do: 'close', names });
         }
         if (generation < last && count > 0) actions.push({ do: 'create', names });
         actions.push({ do: 'close-device' });

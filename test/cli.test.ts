@@ -186,7 +186,7 @@ describe.concurrent('bad input', () => {
   it.each<[string[], RegExp]>([
     [[], /no command; give one of: run/],
     [['walk'], /unknown command 'walk'/],
-    [['run', 'now'], /too many arguments/],
+    [['run', 'now', 'here'], /too many arguments/],
     [['run', '--sesions', '3'], /unknown option '--sesions' \(Did you mean --sessions\?\)/],
     [['run', '--sessions'], /argument missing/],
     ...['-5', '1.5', '1e3', '', '16777217', 'a\nb'].map((n): [string[], RegExp] => [

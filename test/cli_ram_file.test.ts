@@ -104,7 +104,7 @@ describe('RAM files', () => {
   it('are not written where no kernel jumps', async () => {
     await expectRefused(
       ['run', '--generations', '1', '--save-ram', 'x.ram'],
-      /no kernel jumps; give 2 or more/,
+      /no kernel jumps where there is only one; give two or more/,
     );
     expect(readdirSync(directory)).not.toContain('x.ram');
   });

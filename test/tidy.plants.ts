@@ -118,6 +118,8 @@ export const CRUISED: Plant[] = [
   plant('sim/explore', 'scenarios-only-from-cli-and-test', imports('../../scenarios/ground.ts')),
   plant('commands', 'commands-import-no-floor', imports('../sim/explore/ground.ts')),
   plant('reports', 'commands-only-from-cli', imports('../commands/ground.ts')),
+  plant('build', 'build-imports-lists-only', imports('../sim/kernel/ground.ts')),
+  plant('commands', 'build-from-test-only', imports('../build/ground.ts')),
   plant('sim/explore', 'nobody-imports-test-or-cli', imports('../../cli.ts')),
   plant('sim/machine', 'no-node-below-explore', "export { readFileSync } from 'node:fs';\n"),
   plant('sim/user', 'no-npm-below-explore', "export { Command } from 'commander';\n"),
@@ -138,7 +140,7 @@ export const CRUISED: Plant[] = [
 
 /* What looks like a breach and is none: neither tool may name these. */
 export const INNOCENT: Plant[] = [
-  ...[...FLOORS.map((f) => `sim/${f}`), 'commands', 'reports', 'scenarios'].map((folder) => ({
+  ...[...FLOORS.map((f) => `sim/${f}`), 'commands', 'reports', 'scenarios', 'build'].map((folder) => ({
     where: `${folder}/ground.ts`,
     rule: '',
     code: 'export const ground = 1;\nexport type Ground = number;\n',
@@ -174,6 +176,11 @@ export const INNOCENT: Plant[] = [
     "import { ground } from '../check/ground.ts';\n\nexport const planted = ground;\n",
   ),
   plant('scenarios', '', 'export default 1;\n'),
+  plant(
+    'build',
+    '',
+    "import { readFileSync } from 'node:fs';\nimport { LEFT_OUT } from '../sim/kernel/function_list.ts';\n\nexport const planted = [readFileSync, LEFT_OUT];\n",
+  ),
   /* A cycle is reported once, at its first file by name. */
   {
     where: 'sim/sched/cycle_b.ts',

@@ -25,7 +25,7 @@ import { CRUISED, FLOORS, INNOCENT, LINTED, titleOf } from './tidy.plants.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TOOL_TIMEOUT_MS = 120_000;
-const HOUSE = ['commands', 'sim', 'reports', 'scenarios', 'test'];
+const HOUSE = ['commands', 'sim', 'reports', 'scenarios', 'build', 'test'];
 const CONFIGURATION = [
   '.ci',
   '.dependency-cruiser.cjs',
@@ -100,7 +100,7 @@ function cruise(cwd: string): { modules: string[]; findings: Finding[] } {
 type Scan = (path: string, text: string) => string[];
 
 const isSource = (path: string): boolean =>
-  /^(cli\.ts$|(commands|sim|reports|scenarios)\/.*\.ts$)/.test(path);
+  /^(cli\.ts$|(commands|sim|reports|scenarios|build)\/.*\.ts$)/.test(path);
 
 const header: Scan = (path, text) =>
   isSource(path) && !/^\/\*[^/][\s\S]{30,}?\*\//.test(text)

@@ -15,6 +15,8 @@ export const PAGEBLOCK_ORDER = 9;
 export const RAM_BYTES_MIN = 16 * 2 ** 20;
 /** Largest machine: frame numbers stay in 28 bits, frame columns in Int32 indices. */
 export const RAM_BYTES_MAX = 2 ** 40;
+/** Largest machine whose memory can be shattered: that takes a step for every 64 KiB. */
+export const SHATTERED_RAM_BYTES_MAX = 64 * 2 ** 30;
 /** Memory nodes; MAX_NUMNODES is 1024, more than 8 adds nothing to a live update. */
 export const NODES_MAX = 8;
 export const CPUS_MAX = 64;
@@ -25,6 +27,9 @@ export const SESSION_NAME_LENGTH = 64;
 export const HANDLER_COMPATIBLE_LENGTH = 48;
 /** LIVEUPDATE_FLB_COMPAT_LENGTH. */
 export const FLB_COMPATIBLE_LENGTH = 48;
+
+/** Last-level cache of the priced machine: a list that takes more comes from memory at every hop. */
+export const CACHE_BYTES = 32 * 2 ** 20;
 
 /** fs.nr_open: no process can have more descriptors (fs/file.c). */
 export const NR_OPEN = 1_048_576;

@@ -22,7 +22,7 @@ export type Point = number & { readonly [brand]: 'point' };
 export type Op<T> = Generator<Point, T, void>;
 
 /** The stream of random numbers that a point's decisions draw from. */
-export type Concern = 'schedule' | 'fault' | 'leftovers';
+export type Concern = 'schedule' | 'fault' | 'leftovers' | 'fragments';
 
 interface PointRecord {
   readonly name: string;
@@ -69,4 +69,7 @@ export function definePoint(fn: string, what: string, concern: Concern = 'schedu
 export const pointName = (p: Point): string => (points[p] as PointRecord).name;
 export const pointConcern = (p: Point): Concern => (points[p] as PointRecord).concern;
 export const pointByName = (name: string): Point | undefined => pointIds.get(name);
+/** Names of the points of one concern, or of all. */
+export const pointsOf = (concern?: Concern): string[] =>
+  points.filter((point) => concern === undefined || point.concern === concern).map(({ name }) => name);
 export const pointCount = (): number => points.length;

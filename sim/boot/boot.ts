@@ -5,7 +5,8 @@
  *   mm_core_init      struct pages and hash tables (early allocations); kho_memory_init; memblock_free_all
  *   early_initcall    liveupdate_early_init: the incoming tree, a panic if it is broken
  *   fs_initcall       kho_init: outgoing tracker and root FDT
- *   late_initcall     luo_late_startup, then the device
+ *   late_initcall     luo_late_startup, then the device, then file handlers
+ *   (years later)     shattered memory, where the machine is to have that (shatter.ts): after power-on only
  *
  * A bad address or an endless walk this early is the end of a real kernel: a panic here.
  */
@@ -13,10 +14,12 @@ import { assert } from '../base/assert.ts';
 import { NR_FILE, PAGE_SIZE } from '../base/limits.ts';
 import { kernelFunction } from '../base/point.ts';
 import type { Pfn, Phys } from '../base/units.ts';
+import { Files } from '../files/files.ts';
 import { type BootOptions, Kernel, Panic } from '../kernel/kernel.ts';
 import { Memblock } from '../kernel/memblock.ts';
 import type { Revision } from '../kernel/revisions.ts';
 import { Vfs } from '../kernel/vfs.ts';
+import { KHO_SCRATCH } from '../kho/abi.ts';
 import { Kho } from '../kho/kexec_handover.ts';
 import { EndlessWalk } from '../kho/radix.ts';
 import { readScratchArray } from '../kho/scratch.ts';
@@ -33,6 +36,7 @@ import {
   placeSegments,
 } from './image.ts';
 import { Kexec } from './kexec.ts';
+import { shatterMemory } from './shatter.ts';
 
 const START_KERNEL = kernelFunction('start_kernel');
 
@@ -43,8 +47,12 @@ export interface System {
   readonly kho: Kho;
   readonly vfs: Vfs;
   readonly luo: Luo;
+  readonly files: Files;
   readonly kexec: Kexec;
 }
+
+/** A kernel on its way up: it has its last three parts once memory is handed out. */
+export type Booting = Pick<System, 'kernel' | 'memblock' | 'kho'> & Partial<System>;
 
 export interface BootRequest {
   readonly revision: Revision;
@@ -52,14 +60,22 @@ export interface BootRequest {
   readonly generation: number;
   /** What the previous kernel passed; none at power-on. */
   readonly params?: BootParams;
+  /** Called before anything has happened in the kernel. */
+  readonly onStart?: (system: Booting) => void;
 }
 
-/** Boots. The result may have panicked: `system.kernel.state`. */
-export function boot(machine: Machine, { revision, options, generation, params }: BootRequest): System {
+/**
+ * Boots. The result may have panicked: `system.kernel.state`.
+ * @kernel start_kernel @simplified the stages that live update takes part in; the rest is a price
+ */
+export function boot(machine: Machine, request: BootRequest): System {
+  const { revision, options, generation, params } = request;
   machine.cpus.reset();
   const kernel = new Kernel(machine, revision, options, generation);
   const memblock = new Memblock({ start: 0, end: machine.params.ramBytes }, machine.nodes);
   const kho = new Kho(kernel);
+  const booting = { kernel, memblock, kho };
+  request.onStart?.(booting);
   kernel.charge(STEP.boot, 1);
   kernel.trace.event(START_KERNEL, generation);
   kernel.printk(`Linux version ${revision.release}`);
@@ -70,20 +86,27 @@ export function boot(machine: Machine, { revision, options, generation, params }
   endsInPanic(kernel, early);
   const vfs = new Vfs(kernel, fileMax(kernel));
   const luo = new Luo(kernel, kho, vfs);
+  const files = new Files(kernel, kho, vfs, luo);
   const kexec = new Kexec(kernel, kho, luo);
+  const system = Object.assign(booting, { vfs, luo, files, kexec });
   if (kernel.state !== 'panicked') {
     endsInPanic(kernel, () => {
       luo.earlyInit();
       const { sched } = kernel;
       sched.complete(kho.init(sched.boot));
       sched.complete(luo.lateStartup(sched.boot));
+      sched.complete(files.init(sched.boot));
       kernel.state = 'running';
     });
   }
-  return { kernel, memblock, kho, vfs, luo, kexec };
+  const { fragmentedPercent = 0 } = machine.params;
+  if (params === undefined && fragmentedPercent > 0 && kernel.state === 'running') {
+    shatterMemory(kernel, fragmentedPercent);
+  }
+  return system;
 }
 
-/** @kernel setup_arch */
+/** @kernel setup_arch @simplified memory is one range, of which firmware and the image take their parts */
 function setupArch(kernel: Kernel, memblock: Memblock, kho: Kho, params: BootParams | undefined): void {
   const { machine } = kernel;
   memblock.reserve(0, FIRMWARE_BYTES);
@@ -94,7 +117,7 @@ function setupArch(kernel: Kernel, memblock: Memblock, kho: Kho, params: BootPar
   kernel.bootKind = kho.isKhoBoot ? 'handover' : 'rejected';
 }
 
-/** @kernel mm_core_init */
+/** @kernel mm_core_init @simplified struct pages and one block of hash tables stand for all that is allocated so early */
 function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
   const { machine, buddy } = kernel;
   const take = (bytes: number, node?: number): void => {
@@ -115,11 +138,19 @@ function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
 /** Where the running image lies: the loader of the previous kernel and this one follow the same rule. */
 function imagePhys(machine: Machine, params: BootParams | undefined): Phys {
   if (params === undefined || params.scratchPhys === 0) return COLD_IMAGE_PHYS;
-  const areas = readScratchArray(machine.ram, params.scratchPhys, machine.nodes.length + 2);
+  const { ram, nodes } = machine;
+  const nr = nodes.length + 2;
+  if (!ram.has(params.scratchPhys, nr * KHO_SCRATCH.size)) return COLD_IMAGE_PHYS;
+  const areas = readScratchArray(ram, params.scratchPhys, nr).filter((area) =>
+    ram.has(area.start, area.bytes),
+  );
   return placeSegments(machine.params, areas)?.image ?? COLD_IMAGE_PHYS;
 }
 
-/** fs.file-max: a tenth of free memory in KiB. @kernel files_maxfiles_init */
+/**
+ * fs.file-max: a tenth of free memory in KiB.
+ * @kernel files_maxfiles_init @simplified memory in use counts once, not one and a half times
+ */
 function fileMax({ buddy }: Kernel): number {
   return Math.max(Math.floor((buddy.nrFree * (PAGE_SIZE / 1024)) / 10), NR_FILE);
 }

@@ -35,7 +35,10 @@ export interface Segments {
   readonly scratchArray: Phys;
 }
 
-/** Places the segments in scratch, or undefined: -EADDRNOTAVAIL. @kernel kho_locate_mem_hole */
+/**
+ * Places the segments in scratch, or undefined: -EADDRNOTAVAIL.
+ * @kernel kexec_add_buffer @simplified of image and scratch array, which are all there is, both from the top
+ */
 export function placeSegments(params: MachineParams, scratch: readonly ScratchArea[]): Segments | undefined {
   const bytes = imageBytes(params);
   const image = locateSegment(scratch, bytes, IMAGE_ALIGN);

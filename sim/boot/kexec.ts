@@ -13,6 +13,7 @@ import { type Pfn, type Phys, pagesOf, pfnOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
 import type { Luo } from '../luo/core.ts';
+import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { JumpPlan } from '../machine/machine.ts';
 import { Mutex } from '../sched/mutex.ts';
@@ -39,7 +40,10 @@ export class Kexec implements Stateful {
     kernel.machine.journal.enlist(this);
   }
 
-  /** 0, -EBUSY, -EADDRNOTAVAIL where scratch has no room. @kernel kexec_file_load */
+  /**
+   * 0, -EBUSY, -EADDRNOTAVAIL where scratch has no room.
+   * @kernel kexec_file_load @simplified an image has a size and no contents: no file, signature, initrd or command line
+   */
   fileLoad(): number {
     if (this.#locked) return -ERRNO.EBUSY;
     const segments = placeSegments(this.#kernel.machine.params, this.#kho.scratch);
@@ -48,15 +52,37 @@ export class Kexec implements Stateful {
     return 0;
   }
 
-  /** Returns only on failure. @kernel kernel_kexec */
+  /**
+   * Returns only on failure. (kernel_kexec within reboot(2), in one: the chain of generators below would grow too
+   * long.)
+   * @kernel kernel_kexec @simplified nothing is shut down between hook and jump; no image preserves its context
+   */
   *reboot(task: Task): Op<number> {
+    const { sched, trace } = this.#kernel;
     if (!this.#transition.tryLock(task)) yield* this.#transition.wait(task);
-    const err = yield* this.#kexec(task);
+    let err = this.#locked ? -ERRNO.EBUSY : this.#segments === undefined ? -ERRNO.EINVAL : 0;
+    if (err === 0) {
+      this.#locked = true;
+      err = yield* this.#luo.reboot(task);
+      trace.event(KERNEL_KEXEC, err);
+      if (err === 0) {
+        if (sched.contended) yield HOOK_DONE;
+        this.#kernel.charge(STEP.shutdown, 1);
+        this.#kernel.printk('kexec_core: Starting new kernel');
+        this.#kernel.state = 'rebooting';
+        sched.stop();
+        yield NEVER;
+      }
+      this.#locked = false;
+    }
     this.#transition.unlock(task);
     return err;
   }
 
-  /** What the machine needs for the jump. */
+  /**
+   * What the machine needs for the jump.
+   * @kernel kho_fill_kimage @simplified at the jump, not at load
+   */
   plan(): JumpPlan {
     const { ram } = this.#kernel.machine;
     const scratchArray = this.#segments?.scratchArray ?? (0 as Phys);
@@ -76,24 +102,6 @@ export class Kexec implements Stateful {
 
   reinstate(state: unknown): void {
     [this.#locked, this.#segments] = state as [boolean, Segments | undefined];
-  }
-
-  *#kexec(task: Task): Op<number> {
-    if (this.#locked) return -ERRNO.EBUSY;
-    if (this.#segments === undefined) return -ERRNO.EINVAL;
-    this.#locked = true;
-    const err = yield* this.#luo.reboot(task);
-    this.#kernel.trace.event(KERNEL_KEXEC, err);
-    if (err !== 0) {
-      this.#locked = false;
-      return err;
-    }
-    if (this.#kernel.sched.contended) yield HOOK_DONE;
-    this.#kernel.printk('kexec_core: Starting new kernel');
-    this.#kernel.state = 'rebooting';
-    this.#kernel.sched.stop();
-    yield NEVER;
-    return 0;
   }
 }
 

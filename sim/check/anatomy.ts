@@ -24,7 +24,10 @@ export interface DecodedField {
   /** Bytes from the start of the piece, and of the field. */
   readonly offset: number;
   readonly bytes: number;
-  /** An address is one that the reader follows: it means another place in another image. */
+  /**
+   * An address is one that the reader follows: it means another place in another image. Where memory has a frame number,
+   * the value is the address of that frame.
+   */
   readonly kind: FieldKind;
   /** Text up to its NUL, bytes as hex; numbers and addresses below 2^53, as bigint above. */
   readonly value: number | bigint | string;

@@ -48,6 +48,15 @@ export class Tally {
     this.hash = (this.hash + hash) | 0;
   }
 
+  /** These blocks but for some of them. */
+  without({ blocks, pages, hash }: Tally): Tally {
+    const rest = new Tally();
+    rest.blocks = this.blocks - blocks;
+    rest.pages = this.pages - pages;
+    rest.hash = (this.hash - hash) | 0;
+    return rest;
+  }
+
   same({ blocks, pages, hash }: Tally): boolean {
     return this.blocks === blocks && this.pages === pages && this.hash === hash;
   }

@@ -9,31 +9,11 @@
 import { PAGE_SIZE } from '../base/limits.ts';
 import type { Phys } from '../base/units.ts';
 import type { System } from '../boot/boot.ts';
-import { KHO_BLOB_SIZE, KHO_RADIX_TREE } from '../kernel/patches.ts';
-import { KHO_DATA_PROPERTY, KHO_MAP_PROPERTY, KHO_SIZE_PROPERTY, KHO_V1_DATA_PROPERTY } from '../kho/abi.ts';
-import {
-  checkHeader,
-  firstSubnode,
-  getProperty,
-  nextSubnode,
-  nodeCheckCompatible,
-  nodeName,
-  subnodeOffset,
-} from '../kho/fdt.ts';
-import { nativeU64 } from '../kho/fdt_abi.ts';
 import type { Subtree } from '../kho/root_fdt.ts';
-import {
-  LUO_FDT_FLB_HEADER,
-  LUO_FDT_FLB_NODE,
-  LUO_FDT_NUMBER,
-  LUO_FDT_SESSION_HEADER,
-  LUO_FDT_SESSION_NODE,
-  LUO_MAX_BLOCKS,
-  LUO_SUBTREE,
-} from '../luo/abi.ts';
-import { readSerRoot } from '../luo/root_ser.ts';
+import { LUO_MAX_BLOCKS, LUO_SUBTREE } from '../luo/abi.ts';
 import type { Ram } from '../machine/ram.ts';
 import { following, type TallyByOwner } from './frames.ts';
+import { readKhoRoot, readLuoRoot } from './published.ts';
 import { type StoreShape, shapeOf } from './store_shape.ts';
 import type { Violations } from './violation.ts';
 
@@ -56,28 +36,16 @@ export interface PublishedLuo {
 export function readPublishedRoot({ kernel, kho, luo }: System): PublishedRoot | string {
   const { ram } = kernel.machine;
   if (!ram.has(kho.outgoingFdtPhys, PAGE_SIZE)) return 'the KHO root lies outside of memory';
-  const fdt = ram.loadBytes(kho.outgoingFdtPhys, PAGE_SIZE);
-  if (checkHeader(fdt) < 0) return 'the KHO root is no device tree';
+  const { format, mapPhys, subtrees, problems } = readKhoRoot(ram, kho.outgoingFdtPhys);
   const { khoCompatible } = kernel.revision;
-  if (nodeCheckCompatible(fdt, 0, khoCompatible) !== 0)
+  if (format !== undefined && format.compatible !== khoCompatible)
     return `the KHO root is not compatible with '${khoCompatible}'`;
-  const map = nativeU64(getProperty(fdt, 0, KHO_MAP_PROPERTY));
+  if (problems.length > 0) return `the KHO root ${problems[0]}`;
   // Bitmaps are listed at the reboot, by finalize, which live update calls.
   const finalized =
     kernel.revision.parts.tracker !== 'bitmaps' || (kernel.state === 'rebooting' && luo.enabled);
-  if (map === undefined || (map.value === 0 && finalized)) return 'the KHO root has no preserved-memory-map';
-  const subtrees = new Map<string, Subtree>();
-  for (let node = firstSubnode(fdt, 0); node >= 0; node = nextSubnode(fdt, node)) {
-    const name = nodeName(fdt, node) ?? '';
-    const data = nativeU64(
-      getProperty(fdt, node, kernel.has(KHO_RADIX_TREE) ? KHO_DATA_PROPERTY : KHO_V1_DATA_PROPERTY),
-    );
-    const size = nativeU64(getProperty(fdt, node, KHO_SIZE_PROPERTY));
-    const sized = size !== undefined || !kernel.has(KHO_BLOB_SIZE);
-    if (data === undefined || !sized) return `subtree "${name}" lacks an address or a size`;
-    subtrees.set(name, { phys: data.value as Phys, bytes: size?.value ?? PAGE_SIZE });
-  }
-  return { mapPhys: map.value as Phys, subtrees };
+  if (mapPhys === 0 && finalized) return 'the KHO root has no preserved-memory-map';
+  return { mapPhys: mapPhys as Phys, subtrees };
 }
 
 /** The LUO root as the next kernel reads it, or what is wrong with it. */
@@ -86,30 +54,16 @@ export function readPublishedLuo({ kernel }: System, root: PublishedRoot): Publi
   if (subtree === undefined) return 'the KHO root has no LUO subtree';
   const { ram } = kernel.machine;
   if (!ram.has(subtree.phys, PAGE_SIZE)) return 'the LUO root lies outside of memory';
-  if (kernel.revision.parts.luoRoot === 'luo_ser') {
-    const ser = readSerRoot(ram, subtree, kernel.revision.luoCompatible);
-    if (typeof ser === 'string') return ser;
-    const { number, sessionsPa, flbsPa } = ser;
-    return { fdtPhys: subtree.phys, number, sessionHeader: sessionsPa, flbHeader: flbsPa };
-  }
-  const fdt = ram.loadBytes(subtree.phys, PAGE_SIZE);
-  if (nodeCheckCompatible(fdt, 0, kernel.revision.luoCompatible) !== 0)
-    return 'the LUO root is not compatible';
-  const number = nativeU64(getProperty(fdt, 0, LUO_FDT_NUMBER));
-  const sessions = subnodeOffset(fdt, 0, LUO_FDT_SESSION_NODE);
-  const flbs = subnodeOffset(fdt, 0, LUO_FDT_FLB_NODE);
-  if (number === undefined || sessions < 0 || flbs < 0) return 'the LUO root lacks a number or a node';
-  if (nodeCheckCompatible(fdt, sessions, kernel.revision.sessionCompatible) !== 0) {
-    return 'the session node is not compatible';
-  }
-  const sessionHeader = nativeU64(getProperty(fdt, sessions, LUO_FDT_SESSION_HEADER));
-  const flbHeader = nativeU64(getProperty(fdt, flbs, LUO_FDT_FLB_HEADER));
-  if (sessionHeader === undefined || flbHeader === undefined) return 'a node of the LUO root has no header';
+  const { format, number, sessions, flbs, problems } = readLuoRoot(ram, subtree);
+  const { luoCompatible, sessionCompatible } = kernel.revision;
+  if (problems.length > 0) return `the LUO root ${problems[0]}`;
+  if (format?.compatible !== (sessionCompatible === '' ? luoCompatible : sessionCompatible))
+    return `the LUO root is not compatible`;
   return {
     fdtPhys: subtree.phys,
-    number: number.value,
-    sessionHeader: sessionHeader.value as Phys,
-    flbHeader: flbHeader.value as Phys,
+    number,
+    sessionHeader: sessions as Phys,
+    flbHeader: flbs as Phys,
   };
 }
 

@@ -8,33 +8,26 @@
  * What was preserved at the jump is remembered as a Crossing: plain data, the same size for one block and a million.
  */
 import { PAGE_SIZE } from '../base/limits.ts';
-import { isPageAligned, type Order, type Phys, pfnOf } from '../base/units.ts';
+import { hex, type Phys, pfnOf } from '../base/units.ts';
 import type { System } from '../boot/boot.ts';
-import {
-  KEXEC_METADATA_NODE,
-  KHO_SCRATCH,
-  KHO_VMALLOC_CHUNK,
-  KHO_VMALLOC_ENTRY,
-  KHO_VMALLOC_SIZE,
-} from '../kho/abi.ts';
-import { getProperty, subnodeOffset } from '../kho/fdt.ts';
+import { KEXEC_METADATA_NODE, KHO_SCRATCH } from '../kho/abi.ts';
 import { readKexecMetadata } from '../kho/metadata.ts';
 import type { Subtree } from '../kho/root_fdt.ts';
 import { walkIncoming } from '../kho/trackers.ts';
-import { vmallocFromBytes } from '../kho/vmalloc.ts';
-import { LUO_FILE_SET_SER, LUO_FLB_HEADER_SER, LUO_FLB_PAGES, LUO_SESSION_SER } from '../luo/abi.ts';
+import { LUO_FLB_HEADER_SER, LUO_FLB_PAGES, LUO_SESSION_SER } from '../luo/abi.ts';
 import { NAME_WORDS, nameText } from '../luo/name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from '../luo/session_table.ts';
 import type { Ram } from '../machine/ram.ts';
 import { type Census, Tally } from './census.ts';
 import { isPublished, type PublishedRoot, readChain, readPublishedLuo, readPublishedRoot } from './chain.ts';
-import { following, tallyOf } from './frames.ts';
+import { checkAddress, checkFiles, type Report } from './file_handover.ts';
+import { following } from './frames.ts';
 import { TAKEN_EARLY } from './owners.ts';
 import { type StoreShape, shapeOf } from './store_shape.ts';
+import { mapView } from './tracker_view.ts';
 import type { Violations } from './violation.ts';
-
-/** Where the tree of lib/test_kho.c names what it preserved. */
-const KHO_TEST = { subtree: 'kho_test', node: 'data', folios: 'folios_info' } as const;
+import { Walk } from './walk.ts';
+import { KHO_TEST, khoTestPieces } from './walk_kho.ts';
 
 /** What a kernel preserved, as the tree that it published says at the jump. */
 export interface Crossing {
@@ -60,7 +53,7 @@ export function checkHandover(system: System, violations: Violations): Crossing 
     crossing = readCrossing(system, root.mapPhys);
     checkRoot(system, root, report);
     if (isPublished(system)) checkLuo(system, root, report);
-    checkKhoTest(system, root.subtrees.get(KHO_TEST.subtree), report);
+    checkKhoTest(system, root, report);
   });
   return crossing;
 }
@@ -77,12 +70,9 @@ export function checkStamps(
     return;
   }
   if (crossing === undefined) return;
-  const early = kernel.revision.parts.luoRoot === 'luo_ser';
-  const left = early ? tallyOf(crossing.owners, ({ owner }) => owner !== TAKEN_EARLY) : crossing.all;
+  const left = crossing.all.without(crossing.owners.get(TAKEN_EARLY) ?? new Tally());
   if (!stamped.same(left)) violations.add('stamp', `${stamped} are stamped, ${left} were preserved`);
 }
-
-type Report = (text: string) => void;
 
 function readCrossing(system: System, mapPhys: Phys): Crossing {
   const { frames, machine } = system.kernel;
@@ -99,20 +89,6 @@ function readCrossing(system: System, mapPhys: Phys): Crossing {
     return 0;
   });
   return { all, owners, published: isPublished(system) };
-}
-
-/** An address that the next kernel will follow must be that of a preserved block of just this order. */
-function checkAddress(
-  { kho }: System,
-  what: string,
-  address: number,
-  order: number,
-  report: Report,
-): boolean {
-  const good =
-    isPageAligned(address) && kho.out.tracker?.has(pfnOf(address as Phys), order as Order) === true;
-  if (!good) report(`${what} is 0x${address.toString(16)}: no preserved block of order ${order}`);
-  return good;
 }
 
 function checkRoot(system: System, { mapPhys, subtrees }: PublishedRoot, report: Report): void {
@@ -169,7 +145,10 @@ function checkLuo(system: System, root: PublishedRoot, report: Report): void {
   if (checkAddress(system, 'luo-flb-header', luo.flbHeader, 0, report)) {
     const pages = ram.load64(luo.flbHeader + LUO_FLB_HEADER_SER.at.pgcnt);
     const count = ram.load64(luo.flbHeader + LUO_FLB_HEADER_SER.at.count);
-    if (pages !== LUO_FLB_PAGES || count !== 0) report(`the FLB page says ${pages} pages, ${count} in use`);
+    const inUse = system.luo.files.flbs.inUse.length;
+    if (pages !== LUO_FLB_PAGES || count !== inUse) {
+      report(`the FLB page says ${pages} pages, ${count} in use, ${inUse} are`);
+    }
   }
   const shape = shapeOf(system.kernel.revision.parts.sessionStore);
   const chain = readChain(ram, luo.sessionHeader, shape);
@@ -185,14 +164,10 @@ function checkLuo(system: System, root: PublishedRoot, report: Report): void {
 
 const SLOT = LUO_SESSION_SER;
 
-/** Slot i is session i: its name, and no files, which nothing can hold yet. */
-function checkSlots(
-  { kernel, luo }: System,
-  chain: readonly Phys[],
-  shape: StoreShape,
-  report: Report,
-): void {
+/** Slot i is session i: its name, and its files. */
+function checkSlots(system: System, chain: readonly Phys[], shape: StoreShape, report: Report): void {
   const { perBlock, headerBytes } = shape;
+  const { kernel, luo } = system;
   const { ram } = kernel.machine;
   const { table, outgoing } = luo.sessions;
   let session = outgoing.head;
@@ -215,6 +190,7 @@ function checkSlots(
         report(`slot ${sum} of ${outgoing.count}: ${wrong}`);
         return;
       }
+      if (!checkFiles(system, session, slot + SLOT.at.file_set_ser, report)) return;
       session = table.next(session);
       sum++;
     }
@@ -238,10 +214,6 @@ function slotFault(ram: Ram, slot: number, table: SessionTable, session: Session
     }
     if (word >>> 24 === 0) break;
   }
-  const files = SLOT.at.file_set_ser / 4;
-  for (let k = 0; k < LUO_FILE_SET_SER.size / 4; k++) {
-    if (stored[files + k] !== 0) return `"${nameText(own, 0)}" has files there, and holds none`;
-  }
   return undefined;
 }
 
@@ -251,36 +223,13 @@ function storedName(ram: Ram, slot: number): string {
   return nameText(words, 0);
 }
 
-/** lib/test_kho.c: its tree, the chunks of its list of folios, and the folios. */
-function checkKhoTest(system: System, subtree: Subtree | undefined, report: Report): void {
+/** lib/test_kho.c: its tree, the list of its folios, and the folios. */
+function checkKhoTest({ kernel }: System, { mapPhys, subtrees }: PublishedRoot, report: Report): void {
+  const subtree = subtrees.get(KHO_TEST.subtree);
   if (subtree === undefined) return;
-  const { ram } = system.kernel.machine;
-  const fdt = ram.loadBytes(subtree.phys, PAGE_SIZE);
-  const data = subnodeOffset(fdt, 0, KHO_TEST.node);
-  const list = vmallocFromBytes(getProperty(fdt, data, KHO_TEST.folios) ?? new Uint8Array());
-  if (list === undefined) {
-    report('kho_test has no list of folios');
-    return;
-  }
-  let pages = 0;
-  for (let chunk: number = list.first; chunk !== 0; chunk = ram.load64(chunk + KHO_VMALLOC_CHUNK.at.next)) {
-    if (!checkAddress(system, 'a chunk of kho_test', chunk, 0, report)) return;
-    for (let i = 0; i < KHO_VMALLOC_SIZE; i++) {
-      const page = ram.load64(chunk + KHO_VMALLOC_CHUNK.size + i * KHO_VMALLOC_ENTRY.size);
-      if (page === 0) break;
-      if (++pages > list.totalPages || !checkAddress(system, 'a page of kho_test', page, 0, report)) break;
-      checkFolios(system, page, report);
-    }
-    if (pages > list.totalPages) break;
-  }
-  if (pages !== list.totalPages) report(`the list of kho_test has ${pages} pages of ${list.totalPages}`);
-}
-
-/** Entries are address | order; the list is zero behind the last. */
-function checkFolios(system: System, page: number, report: Report): void {
-  for (let at = page; at < page + PAGE_SIZE; at += 8) {
-    const entry = system.kernel.machine.ram.load64(at);
-    if (entry === 0) return;
-    checkAddress(system, 'a folio of kho_test', entry - (entry % PAGE_SIZE), entry % PAGE_SIZE, report);
+  const walk = new Walk(kernel.machine.ram);
+  walk.tracker = mapView(walk.memory, mapPhys, kernel.revision.parts.tracker === 'bitmaps');
+  for (const { path, phys, problems } of khoTestPieces(walk, subtree)) {
+    for (const problem of problems) report(`${path} at ${hex(phys)} ${problem}`);
   }
 }

@@ -39,6 +39,21 @@ export class Laws {
     this.#growth = new Growth(parts.violations);
   }
 
+  /** What an earlier kernel preserved that nobody watched. */
+  expect(crossing: Crossing | undefined): void {
+    this.#crossing = crossing;
+  }
+
+  /** From now on: writes to preserved memory, and frees of what is not to be freed. */
+  watch({ kernel }: System): void {
+    const { violations } = this.#parts;
+    kernel.machine.ram.onWildWrite = ({ pfn }) =>
+      violations.add('wild-write', `frame 0x${pfn.toString(16)} was written before it was restored`);
+    kernel.buddy.onBadFree = (what, pfn) => {
+      kernel.warn(`Bad page state: ${what} of frame 0x${pfn.toString(16)}`);
+    };
+  }
+
   /** A kernel has booted, no task has run. */
   checkBooted(system: System): void {
     const { violations } = this.#parts;

@@ -1,7 +1,8 @@
 /*
  * Leaks: what is gone must have left nothing behind.
  *
- *   at quiescence    luo_session objects == sessions on the lists, filp objects == open descriptors, a dentry each;
+ *   at quiescence    luo_session objects == sessions on the lists, filp objects == files that are open or in a
+ *                    session, a dentry each;
  *                    the incoming list is what the previous kernel still owes; what is passing is not there
  *   at the end       when everything is finished and closed, what is left is what the real system keeps (owners.ts):
  *                    of this kernel the roots, the store's blocks and the tracker, of the one before one page per root
@@ -13,7 +14,10 @@
  * that ends otherwise is not judged.
  */
 import type { System } from '../boot/boot.ts';
-import { KHO_RADIX_DESTROY } from '../kernel/patches.ts';
+import { DOUBLE_PRESERVE, KHO_RADIX_DESTROY } from '../kernel/patches.ts';
+import type { FileHandle, Vfs } from '../kernel/vfs.ts';
+import type { LuoFiles } from '../luo/file.ts';
+import { type LuoFile, NO_FILE } from '../luo/file_table.ts';
 import type { Process } from '../user/process.ts';
 import { type Census, freePages, Tally } from './census.ts';
 import { isPublished, readPublishedRoot } from './chain.ts';
@@ -35,11 +39,9 @@ export function checkObjects(
   const listed = outgoing.count + incoming.count;
   if (table.slab.live !== listed)
     report(`${table.slab.live} luo_session objects live, ${listed} sessions are listed`);
-  let open = 0;
-  for (const process of processes) {
-    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1)) open++;
-  }
-  if (vfs.open !== open) report(`${vfs.open} filp objects live, processes have ${open} descriptors open`);
+  const held = heldFiles(vfs, luo.files, processes);
+  if (vfs.open !== held) report(`${vfs.open} filp objects live, ${held} are open or in a session`);
+  checkPreserved(luo.files, report);
   const dentries = kernel.slabs.find(({ name }) => name === 'dentry')?.live ?? 0;
   if (dentries !== vfs.open) report(`${dentries} dentry objects live for ${vfs.open} files`);
   // A name whose fate the jump left open may be there or not; sessions that were lost openly are nobody's.
@@ -50,6 +52,46 @@ export function checkObjects(
       `${incoming.count} sessions are on the incoming list, ${model.expected} were not finished and closed`,
     );
   }
+}
+
+/** luo_preserved_files has exactly the files that are in someone's hands: none twice, and what is gone is out of it. */
+function checkPreserved({ table, preserved, kernel }: LuoFiles, report: Report): void {
+  const ids = new Set<number>();
+  let held = 0;
+  for (let index = 0; index < table.slab.indexEnd; index++) {
+    const file = table.slab.handleAt(index) as LuoFile;
+    if (file === NO_FILE || table.file(file) === 0) continue;
+    held++;
+    ids.add(table.id(file));
+  }
+  if (!kernel.has(DOUBLE_PRESERVE)) return;
+  if (ids.size !== held || preserved.count !== held) {
+    report(
+      `${preserved.count} files are in the table of preserved files, ${held} are held under ${ids.size} ids`,
+    );
+  }
+}
+
+/**
+ * Files that descriptors lead to or LUO keeps for a session: to one of several references perhaps several. A file that is
+ * gone counts, too.
+ */
+function heldFiles(vfs: Vfs, { table }: LuoFiles, processes: Iterable<Process>): number {
+  let alone = 0;
+  const shared = new Set<number>();
+  const hold = (file: FileHandle): void => {
+    if (vfs.has(file) && vfs.references(file) > 1) shared.add(file);
+    else alone++;
+  };
+  for (const process of processes) {
+    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1))
+      hold(process.file(fd) as FileHandle);
+  }
+  for (let index = 0; index < table.slab.indexEnd; index++) {
+    const file = table.slab.handleAt(index) as LuoFile;
+    if (file !== NO_FILE && table.file(file) !== 0) hold(table.file(file) as FileHandle);
+  }
+  return alone + shared.size;
 }
 
 /** What is given back at once is not there when nobody stands in a call. */
@@ -131,8 +173,10 @@ function checkStillReserved(
 ): void {
   const kept = tallyOf(owners, ({ outlivesPages }) => outlivesPages > 0);
   // The device was never opened, deserializing failed, or there is no way to them: the setup of LUO failed halfway.
-  if (luo.sessions.incomingHead !== 0 || !published)
+  if (luo.sessions.incomingHead !== 0 || !published) {
     kept.addAll(owners.get('luo session block') ?? new Tally());
+    kept.addAll(tallyOf(owners, (rule) => rule.kept === 'files'));
+  }
   const unclaimed = tallyOf(owners, (rule) => rule.kept === 'published');
   unclaimed.addAll(kept);
   if (stamped.same(kept) || stamped.same(unclaimed)) return;

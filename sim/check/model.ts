@@ -5,6 +5,9 @@
  *   outgoing   acknowledged in this kernel, oldest first
  *   incoming   acknowledged in the kernel before: waiting -> retrieved -> gone
  *
+ * A process may have several descriptors of one name: of a session of either kernel, and copies (dup). It acts on the
+ * one it got last.
+ *
  * A call that had not answered when the machine jumped may have happened or not: its session is uncertain.
  */
 
@@ -84,6 +87,8 @@ class Side implements Stateful {
   }
 }
 
+type SideName = 'incoming' | 'outgoing';
+
 export class SessionModel implements Stateful {
   #outgoing: Side;
   #incoming: Side;
@@ -94,6 +99,10 @@ export class SessionModel implements Stateful {
   readonly #inFlight: number[] = [];
   /** Names whose fate the jump left open. */
   #uncertain: ReadonlySet<number> = new Set();
+  /** Told of sessions that are finished or closed, of one kernel or the other. */
+  onGone: ((side: SideName, name: number) => void) | undefined;
+  /** By process and name, where there are several descriptors: whose session each leads to, the last one last. */
+  #held: Map<string, readonly SideName[]> = new Map();
   /** Why the sessions of the previous kernel are lost, openly; undefined while they are not. */
   lost: string | undefined;
 
@@ -128,7 +137,9 @@ export class SessionModel implements Stateful {
     if (name === -1) return;
     if (verb === 'create') this.#created(name, this.#processId(process.name), task.id, result);
     else if (verb === 'retrieve') this.#retrieved(name, this.#processId(process.name), task.id, result);
+    else if (verb === 'dup' && result >= 0) this.#copied(name, this.#processId(process.name));
     else if (verb === 'close' && result >= 0) this.#closed(name, this.#processId(process.name));
+    else if (verb === 'finish' && result >= 0) this.#finished(name, this.#processId(process.name));
   }
 
   /** Acknowledged and not closed, in order of acknowledgement. */
@@ -158,6 +169,7 @@ export class SessionModel implements Stateful {
       Array.from(this.#inFlight, (name) => (name ?? 0) - 1).filter((name) => name >= 0),
     );
     this.#inFlight.length = 0;
+    this.#held.clear();
     this.#incoming.clear();
     [this.#incoming, this.#outgoing] = [this.#outgoing, this.#incoming];
     this.lost = undefined;
@@ -170,17 +182,20 @@ export class SessionModel implements Stateful {
   }
 
   capture(): unknown {
-    return [this.#outgoing, this.#incoming, this.#uncertain, this.lost, this.#processes.slice()];
+    const held = new Map(this.#held);
+    return [this.#outgoing, this.#incoming, this.#uncertain, this.lost, this.#processes.slice(), held];
   }
 
   reinstate(state: unknown): void {
-    const [outgoing, incoming, uncertain, lost, processes] = state as [
+    const [outgoing, incoming, uncertain, lost, processes, held] = state as [
       Side,
       Side,
       ReadonlySet<number>,
       string | undefined,
       string[],
+      ReadonlyMap<string, readonly SideName[]>,
     ];
+    this.#held = new Map(held);
     this.#outgoing = outgoing;
     this.#incoming = incoming;
     this.#uncertain = uncertain;
@@ -195,6 +210,7 @@ export class SessionModel implements Stateful {
       this.#violations.add('one-name', `a second session "${this.#describe(name)}" was acknowledged`);
       return;
     }
+    this.#took(name, process, 'outgoing');
     this.#outgoing.add(name, process, task);
   }
 
@@ -210,26 +226,66 @@ export class SessionModel implements Stateful {
     } else if (result === -22 && state === LISTED) {
       this.#violations.add('preservation', `${text} cannot be retrieved the first time: EINVAL`);
     }
-    if (result >= 0 && this.#incoming.state(name) === LISTED)
-      this.#incoming.setState(name, RETRIEVED, process);
+    if (result < 0 || this.#incoming.state(name) !== LISTED) return;
+    this.#took(name, process, 'incoming');
+    this.#incoming.setState(name, RETRIEVED, process);
+  }
+
+  /** The kernel whose session the process acts on under this name; undefined where it has no descriptor. */
+  #sideOf(name: number, process: number): SideName | undefined {
+    const held = this.#heldAs(name, process);
+    if (held !== undefined) return held.at(-1);
+    if (this.#incoming.state(name) === RETRIEVED && this.#incoming.process(name) === process)
+      return 'incoming';
+    return this.#outgoing.state(name) === LISTED && this.#outgoing.process(name) === process
+      ? 'outgoing'
+      : undefined;
+  }
+
+  #heldAs(name: number, process: number): readonly SideName[] | undefined {
+    return this.#held.size === 0 ? undefined : this.#held.get(`${process} ${name}`);
+  }
+
+  /** The process gets a descriptor of this name; to be told before the session is its own. */
+  #took(name: number, process: number, side: SideName): void {
+    const before = this.#sideOf(name, process);
+    if (before === undefined) return;
+    this.#held.set(`${process} ${name}`, [...(this.#heldAs(name, process) ?? [before]), side]);
+  }
+
+  #copied(name: number, process: number): void {
+    const side = this.#sideOf(name, process);
+    if (side !== undefined) this.#took(name, process, side);
+  }
+
+  #finished(name: number, process: number): void {
+    const side = this.#sideOf(name, process);
+    if (side !== undefined) this.onGone?.(side, name);
   }
 
   #closed(name: number, process: number): void {
-    // A process may have a session of that name from either kernel; it closes the one it opened.
-    if (this.#incoming.state(name) === RETRIEVED && this.#incoming.process(name) === process) {
-      this.#incoming.setState(name, ABSENT, 0);
-    } else if (this.#outgoing.state(name) === LISTED) {
-      this.#outgoing.setState(name, ABSENT, 0);
-    }
+    const side = this.#sideOf(name, process);
+    const rest = this.#heldAs(name, process)?.slice(0, -1) ?? [];
+    if (rest.length > 1) this.#held.set(`${process} ${name}`, rest);
+    else if (rest.length === 1) this.#held.delete(`${process} ${name}`);
+    if (side === undefined || rest.includes(side)) return;
+    if (side === 'incoming') this.#incoming.setState(name, ABSENT, 0);
+    else this.#outgoing.setState(name, ABSENT, 0);
+    this.onGone?.(side, name);
   }
 
   #exited(process: number): void {
+    for (const key of [...this.#held.keys()]) if (key.startsWith(`${process} `)) this.#held.delete(key);
     for (const name of this.outgoing()) {
-      if (this.#outgoing.process(name) === process) this.#outgoing.setState(name, ABSENT, 0);
+      if (this.#outgoing.process(name) !== process) continue;
+      this.#outgoing.setState(name, ABSENT, 0);
+      this.onGone?.('outgoing', name);
     }
     for (const name of this.incoming()) {
       const retrieved = this.#incoming.state(name) === RETRIEVED;
-      if (retrieved && this.#incoming.process(name) === process) this.#incoming.setState(name, ABSENT, 0);
+      if (!retrieved || this.#incoming.process(name) !== process) continue;
+      this.#incoming.setState(name, ABSENT, 0);
+      this.onGone?.('incoming', name);
     }
   }
 

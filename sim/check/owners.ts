@@ -9,6 +9,7 @@
  * The kept and the outliving pages belong to one kernel each and are preserved by no later one, so their number is the
  * same in every generation.
  */
+import { LONG_LIVED } from '../boot/shatter.ts';
 import type { Revision } from '../kernel/revisions.ts';
 
 /** How many blocks an owner has left in its own kernel when everything is finished and closed. */
@@ -20,12 +21,14 @@ export type Kept =
   | 'store'
   /** As many as the tracker has nodes. */
   | 'tracker'
-  /** Slab pages for what the tracker remembers outside of its nodes: any number. */
+  /** For what is remembered beside the sessions, any number: slabs, tables, pages that others keep. */
   | 'records'
   /** Slab pages for the blocks of the store, and of a chain that nobody has deserialized yet. */
   | 'blocks'
   /** Whatever the last `kho-test save` of this kernel published, none if it published nothing. */
-  | 'published';
+  | 'published'
+  /** What files need while they are open or preserved. */
+  | 'files';
 
 /** What the next kernel takes over before anything can be checked: struct luo_ser, at early init. */
 export const TAKEN_EARLY = 'luo ser';
@@ -62,6 +65,8 @@ function rule(
 
 const withMetadata = ({ kexecMetadata }: Revision): boolean => kexecMetadata;
 const withFdt = ({ parts }: Revision): boolean => parts.luoRoot === 'fdt';
+const withTable = ({ parts }: Revision): boolean =>
+  parts.nameIndex === 'hash' || parts.nameIndex === 'sort-at-deserialize';
 const withSer = ({ parts }: Revision): boolean => parts.luoRoot === 'luo_ser';
 
 /** Who may own an allocated block at quiescence. */
@@ -71,6 +76,12 @@ export const OWNER_RULES: readonly OwnerRule[] = [
   rule('luo fdt', true, 'one', 1, 'mapped for good by the next kernel (up to v7.1)', withFdt),
   rule('luo flb page', true, 'one', 1, 'never freed; mapped by the next kernel, not restored'),
   rule('luo session block', true, 'store', 0, 'kept for reuse; freed by deserialization'),
+  rule('luo file block', true, 'files', 0, 'gone with the files of its session; freed by finish'),
+  rule('memfd_luo_ser', true, 'files', 0, 'the record of a preserved memfd; freed by retrieve or finish'),
+  rule('memfd folios_ser', true, 'files', 0, 'the list of its folios; freed by retrieve or finish'),
+  rule('memfd vmalloc chunk', true, 'files', 0, 'lists the pages of that list; freed when it is restored'),
+  rule('memfd folio', true, 'files', 0, 'pinned until it is not preserved any more; retrieve takes it over'),
+  rule('shmem', false, 'files', 0, 'gone with its file'),
   rule('luo ser', true, 'one', 0, 'the next kernel frees it once it has read it (v7.3)', withSer),
   rule('kho radix node', false, 'tracker', 0, 'nodes are never freed by del, and not preserved themselves'),
   rule('kho bitmap', false, 'tracker', 0, 'bitmaps are never freed, and not preserved themselves (v6.19)'),
@@ -80,6 +91,8 @@ export const OWNER_RULES: readonly OwnerRule[] = [
   rule('kho restored', false, 'none', 0, 'kho_restore_free gives it back at once'),
   rule('slab:kho_mem_phys', false, 'records', 0, 'the orders that bitmaps were ever needed for (v6.19)'),
   rule('slab:radix_tree_node', false, 'records', 0, 'nodes of the sets of bitmaps (v6.19)'),
+  rule('session name index', false, 'records', 0, 'a table of names lives as long as its kernel', withTable),
+  rule(LONG_LIVED, false, 'records', 0, 'memory shattered on purpose; nobody gives these pages back'),
   rule('slab:kho_block', false, 'blocks', 0, 'one for each block of a set (v7.3)'),
   rule('slab:*', false, 'none', 0, 'an empty slab gives its frames back'),
 ];

@@ -7,6 +7,9 @@ export const LAWS = {
   preservation: 'what was acknowledged before the update is there after it, in order, or the failure is open',
   'no-invention': 'no session appears that nobody created',
   'one-name': 'no two sessions of a list have the same name',
+  'one-token': 'no two files of a session have the same token',
+  'file-contents':
+    'a file that comes back has the size and seals it was preserved with, and its contents and position at the reboot',
   'list-matches-acknowledged': 'the outgoing list is what was acknowledged',
   chain: 'the session store has room for its list, and its chain is what it says',
   handover: 'every address handed over points at preserved memory of the right order',
@@ -32,9 +35,14 @@ export interface Violation {
 export class Violations {
   readonly all: Violation[] = [];
   generation = 0;
+  /** Told of each that is kept, when it is found. */
+  onFound: ((violation: Violation) => void) | undefined;
 
   add(law: Law, text: string): void {
     const known = this.all.some((v) => v.law === law && v.generation === this.generation);
-    if (!known) this.all.push({ law, text, generation: this.generation });
+    if (known) return;
+    const violation = { law, text, generation: this.generation };
+    this.all.push(violation);
+    this.onFound?.(violation);
   }
 }

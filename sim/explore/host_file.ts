@@ -1,5 +1,6 @@
 /*
- * Files of the host, read and written in pieces. What can go wrong is a FileProblem with one line that says what.
+ * Files of the host, read and written in pieces, or read here and there. What can go wrong is a FileProblem with one
+ * line that says what.
  *
  * A file is replaced whole or not at all: pieces go to FILE.<pid>.part beside it, which takes FILE's name when all is on
  * disk. What stood there before is lost at no moment.
@@ -10,6 +11,7 @@ import {
   constants,
   fsyncSync,
   openSync,
+  readdirSync,
   readSync,
   realpathSync,
   renameSync,
@@ -17,7 +19,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
 
 const PIECE_BYTES = 2 ** 20;
 
@@ -42,6 +44,80 @@ export function* readPieces(path: string): Generator<Uint8Array, void, void> {
     }
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Text in a file is not longer than this. */
+const TEXT_BYTES_MAX = 2 ** 26;
+const STDIN = 0;
+
+/** The text in a file; `-` is standard input. */
+export function readText(path: string): string {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for (const piece of path === '-' ? readStdin() : readPieces(path)) {
+    parts.push(piece.slice());
+    bytes += piece.length;
+    if (bytes > TEXT_BYTES_MAX) throw new FileProblem(`is no text: it has more than ${TEXT_BYTES_MAX} bytes`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+  } catch {
+    throw new FileProblem('is no text: it is not in UTF-8');
+  }
+}
+
+function* readStdin(): Generator<Uint8Array, void, void> {
+  const buffer = new Uint8Array(PIECE_BYTES);
+  for (;;) {
+    const bytes = problems('cannot be read', () => readSync(STDIN, buffer));
+    if (bytes === 0) return;
+    yield buffer.subarray(0, bytes);
+  }
+}
+
+/** All of a file. */
+export function readWhole(path: string): Uint8Array {
+  return Buffer.concat(Array.from(readPieces(path), (piece) => piece.slice()));
+}
+
+/** Names in the directory of a file that begin with its own, without its extension and with a dot behind. */
+export function namesBeside(path: string): string[] {
+  const stem = `${basename(path, extname(path))}.`;
+  const names = problems('cannot be read', () => readdirSync(dirname(path)));
+  return names.filter((name) => name.startsWith(stem)).map((name) => name.slice(stem.length));
+}
+
+/** A file to be read here and there, of any size. */
+export class OpenFile {
+  readonly bytes: number;
+  readonly #fd: number;
+  #isOpen = true;
+
+  constructor(path: string) {
+    [this.#fd, this.bytes] = problems('cannot be read', () => {
+      const status = statSync(path);
+      if (!status.isFile()) throw new FileProblem('cannot be read: it is no regular file');
+      return [openSync(path, 'r'), status.size];
+    });
+  }
+
+  /** Fills `target` from a place in the file on: how many bytes there were, fewer at its end only. */
+  read(target: Uint8Array, position: number): number {
+    let filled = 0;
+    while (filled < target.length && position + filled < this.bytes) {
+      const bytes = problems('cannot be read', () =>
+        readSync(this.#fd, target, filled, target.length - filled, position + filled),
+      );
+      if (bytes === 0) break;
+      filled += bytes;
+    }
+    return filled;
+  }
+
+  close(): void {
+    if (this.#isOpen) closeSync(this.#fd);
+    this.#isOpen = false;
   }
 }
 

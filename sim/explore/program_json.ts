@@ -2,26 +2,13 @@
  * A program that came from outside, as parsed JSON: is it one that a run can be given? What is checked here is what the
  * floors below assert or take for granted; whether the program makes sense is for the kernels that run it to say.
  *
- *   { generations: [ { revision, stages: [ [ { process, actions: [ { do, names?, phase? } ] } ] ] } ] }
+ *   { generations: [ { revision, stages: [ [ { process, actions: [ { do, ... } ] } ] ] } ] }      { do, ... }: verbs.ts
  */
 import { GENERATIONS_MAX } from '../base/limits.ts';
 import { revisionByName } from '../kernel/revisions.ts';
-import { NUMBERS_MAX, PATTERNS_MAX } from '../user/names.ts';
-import type { Program, TaskProgram, Verb } from '../user/program.ts';
-
-/** What an action has beside its verb. */
-const OPERANDS: Readonly<Record<Verb, 'names' | 'phase' | 'none'>> = {
-  open: 'none',
-  'close-device': 'none',
-  create: 'names',
-  retrieve: 'names',
-  finish: 'names',
-  close: 'names',
-  load: 'none',
-  reboot: 'none',
-  exit: 'none',
-  'kho-test': 'phase',
-};
+import type { Action } from '../user/program.ts';
+import { ProgramRules } from './program_rules.ts';
+import { actionError } from './verbs.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -31,6 +18,12 @@ export const isObject = (value: unknown): value is Json =>
 export const isWhole = (value: unknown, max: number): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max;
 
+/** What the object has beside what it should have, said with the place in it. */
+export function extraField(value: Json, fields: readonly string[], at: string): string | undefined {
+  const extra = Object.keys(value).find((field) => !fields.includes(field));
+  return extra === undefined ? undefined : `${at}.${extra} is none of ${fields.join(', ')}`;
+}
+
 /** Why this is no program, said with the place in it; undefined where it is a `Program`. */
 export function programError(value: unknown): string | undefined {
   if (!isObject(value) || !Array.isArray(value.generations)) return 'program.generations is no list';
@@ -38,90 +31,52 @@ export function programError(value: unknown): string | undefined {
   if (generations.length === 0 || generations.length > GENERATIONS_MAX) {
     return `program.generations has ${generations.length} entries, not 1 to ${GENERATIONS_MAX}`;
   }
-  for (const [i, generation] of generations.entries()) {
-    const error = generationError(generation, `program.generations[${i}]`);
-    if (error !== undefined) return error;
-  }
-  const patterns = patternsOf(value as unknown as Program);
-  const numbered = [...patterns].filter((pattern) => pattern.includes('%d')).length;
-  if (numbered > PATTERNS_MAX) return `program has ${numbered} name patterns, more than ${PATTERNS_MAX}`;
-  return undefined;
+  const rules = new ProgramRules();
+  return (
+    firstError(generations, 'program.generations', (entry, at) => generationError(entry, at, rules)) ??
+    extraField(value, ['generations'], 'program')
+  );
 }
 
-function generationError(value: unknown, at: string): string | undefined {
+function generationError(value: unknown, at: string, rules: ProgramRules): string | undefined {
   if (!isObject(value)) return `${at} is no object`;
-  const { revision } = value;
+  const { revision, stages } = value;
   if (typeof revision !== 'string' || revisionByName(revision) === undefined) {
     return `${at}.revision is no known revision`;
   }
-  if (!Array.isArray(value.stages)) return `${at}.stages is no list`;
-  const stages: readonly unknown[] = value.stages;
-  const gone = new Set<string>();
-  for (const [i, stage] of stages.entries()) {
-    if (!Array.isArray(stage)) return `${at}.stages[${i}] is no list`;
-    for (const [k, task] of (stage as unknown[]).entries()) {
-      const error = taskError(task, `${at}.stages[${i}][${k}]`);
-      if (error !== undefined) return error;
-    }
-    const error = afterExit(stage as TaskProgram[], gone, `${at}.stages[${i}]`);
-    if (error !== undefined) return error;
-  }
-  return undefined;
+  rules.kernel();
+  return (
+    firstError(stages, `${at}.stages`, (stage, place) => {
+      rules.stage();
+      return firstError(stage, place, (entry, where) => taskError(entry, where, rules));
+    }) ?? extraField(value, ['revision', 'stages'], at)
+  );
 }
 
-/** A process that exits does nothing more in its generation, in no task. */
-function afterExit(stage: readonly TaskProgram[], gone: Set<string>, at: string): string | undefined {
-  for (const { process, actions } of stage) {
-    if (gone.has(process)) return `${at}: process ${JSON.stringify(process)} has exited before`;
-    const exit = actions.findIndex((action) => action.do === 'exit');
-    if (exit === -1) continue;
-    const alone = stage.filter((task) => task.process === process).length === 1;
-    if (!alone || exit < actions.length - 1)
-      return `${at}: process ${JSON.stringify(process)} acts after its exit`;
-  }
-  for (const { process, actions } of stage) if (actions.at(-1)?.do === 'exit') gone.add(process);
-  return undefined;
-}
-
-function taskError(value: unknown, at: string): string | undefined {
+function taskError(value: unknown, at: string, rules: ProgramRules): string | undefined {
   if (!isObject(value) || typeof value.process !== 'string') return `${at}.process is no text`;
-  if (!Array.isArray(value.actions)) return `${at}.actions is no list`;
-  for (const [i, action] of (value.actions as unknown[]).entries()) {
-    const error = actionError(action, `${at}.actions[${i}]`);
-    if (error !== undefined) return error;
+  const broken = rules.task(value.process);
+  if (broken !== undefined) return `${at}: ${broken}`;
+  return (
+    firstError(value.actions, `${at}.actions`, (action, place) => {
+      const error = actionError(action, place);
+      if (error !== undefined) return error;
+      const rule = rules.act(action as Action);
+      return rule === undefined ? undefined : `${place}: ${rule}`;
+    }) ?? extraField(value, ['process', 'actions'], at)
+  );
+}
+
+/** The first error in a list, or that it is none. */
+function firstError(
+  list: unknown,
+  at: string,
+  error: (entry: unknown, at: string) => string | undefined,
+): string | undefined {
+  if (!Array.isArray(list)) return `${at} is no list`;
+  for (const [i, entry] of (list as unknown[]).entries()) {
+    const found = error(entry, `${at}[${i}]`);
+    if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function actionError(value: unknown, at: string): string | undefined {
-  const verb = isObject(value) ? value.do : undefined;
-  if (!isObject(value) || typeof verb !== 'string' || !Object.hasOwn(OPERANDS, verb)) {
-    return `${at}.do is no known verb`;
-  }
-  const operand = OPERANDS[verb as Verb];
-  if (operand === 'phase' && value.phase !== 'save' && value.phase !== 'restore') {
-    return `${at}.phase is neither save nor restore`;
-  }
-  return operand === 'names' ? namesError(value.names, `${at}.names`) : undefined;
-}
-
-function namesError(value: unknown, at: string): string | undefined {
-  if (!isObject(value) || typeof value.pattern !== 'string') return `${at}.pattern is no text`;
-  const { pattern, first, count } = value;
-  if (!isWhole(first, NUMBERS_MAX - 1)) return `${at}.first is no whole number below ${NUMBERS_MAX}`;
-  if (count === 0) return `${at}.count is 0: leave the action out`;
-  if (!isWhole(count, NUMBERS_MAX - first)) return `${at}.count: the last number is not below ${NUMBERS_MAX}`;
-  const placeholders = pattern.split('%d').length - 1;
-  if (placeholders > 1) return `${at}.pattern has more than one %d`;
-  if (placeholders === 0 && (first !== 0 || count > 1))
-    return `${at}: several names, but no %d in the pattern`;
-  return undefined;
-}
-
-function patternsOf({ generations }: Program): Set<string> {
-  const patterns = new Set<string>();
-  for (const task of generations.flatMap(({ stages }) => stages.flat())) {
-    for (const action of task.actions) if ('names' in action) patterns.add(action.names.pattern);
-  }
-  return patterns;
 }

@@ -14,13 +14,14 @@
 import { Digest } from '../base/digest.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { type Pfn, type Phys, physOf } from '../base/units.ts';
-import { machineParamsError } from '../machine/machine.ts';
 import type { Ram } from '../machine/ram.ts';
-import { isObject, isWhole, programError } from './program_json.ts';
+import { isObject, isWhole } from './program_json.ts';
 import type { Jump } from './run.ts';
-import { profileByName, type RunInput } from './run_input.ts';
+import type { RunInput } from './run_input.ts';
+import { runInputError } from './run_input_json.ts';
 
-export const RAM_FILE_SCHEMA_VERSION = 1;
+/** 2: faults, departures and corruptions. */
+export const RAM_FILE_SCHEMA_VERSION = 2;
 
 export interface RamFileHeader extends RunInput {
   readonly schemaVersion: typeof RAM_FILE_SCHEMA_VERSION;
@@ -45,7 +46,7 @@ export interface RamFile {
   readonly pages: readonly RamPage[];
 }
 
-const MAGIC = new TextEncoder().encode('luosim RAM file\n');
+export const RAM_FILE_MAGIC = new TextEncoder().encode('luosim RAM file\n');
 const PAGE_WORDS = PAGE_SIZE / 4;
 const ZERO_PAGE = new Int32Array(PAGE_WORDS);
 const ALL_ZERO = 0x80000000;
@@ -68,7 +69,7 @@ export function* encodeRamFile(input: RunInput, jump: Jump): Generator<Uint8Arra
 }
 
 function* contents(input: RunInput, jump: Jump, frames: readonly Pfn[]): Generator<Uint8Array, void, void> {
-  yield MAGIC.slice();
+  yield RAM_FILE_MAGIC.slice();
   yield headerLine(input, jump, frames.length);
   const words = new Int32Array(PAGE_WORDS);
   for (let first = 0; first < frames.length; first += PIECE_PAGES) {
@@ -87,13 +88,17 @@ function* contents(input: RunInput, jump: Jump, frames: readonly Pfn[]): Generat
   }
 }
 
-function headerLine({ machine, profile, seed, program }: RunInput, jump: Jump, pages: number): Uint8Array {
+function headerLine(input: RunInput, jump: Jump, pages: number): Uint8Array {
+  const { machine, profile, seed, program, faults, departures, corruptions } = input;
   const header: RamFileHeader = {
     schemaVersion: RAM_FILE_SCHEMA_VERSION,
     machine,
     profile,
     seed,
     program,
+    ...(faults === undefined ? {} : { faults }),
+    ...(departures === undefined ? {} : { departures }),
+    ...(corruptions === undefined ? {} : { corruptions }),
     generation: jump.generation,
     digest: jump.digest,
     fdtPhys: jump.params.fdtPhys,
@@ -130,9 +135,9 @@ export function placeRamFile({ header, pages }: RamFile, ram: Ram): void {
 }
 
 function readHeader(reader: Reader): RamFileHeader | string {
-  const magic = reader.take(MAGIC.length);
+  const magic = reader.take(RAM_FILE_MAGIC.length);
   if (magic === undefined && reader.position > 0) return cutOff(reader);
-  if (magic === undefined || !magic.every((byte, i) => byte === MAGIC[i])) {
+  if (magic === undefined || !magic.every((byte, i) => byte === RAM_FILE_MAGIC[i])) {
     return 'is no RAM file; give one that luosim run --save-ram wrote';
   }
   const line = reader.line();
@@ -153,22 +158,13 @@ function readHeader(reader: Reader): RamFileHeader | string {
 
 function headerError(header: unknown): string | undefined {
   if (!isObject(header)) return 'it is no object';
-  const { schemaVersion, machine, profile, seed, program, generation } = header;
-  if (schemaVersion !== RAM_FILE_SCHEMA_VERSION) return 'schemaVersion is no number';
-  if (!isObject(machine)) return 'machine is no object';
-  const { ramBytes, nodes, cpus } = machine;
-  if (typeof ramBytes !== 'number' || typeof nodes !== 'number' || typeof cpus !== 'number') {
-    return 'machine has no ramBytes, nodes, cpus';
-  }
-  const machineError = machineParamsError({ ramBytes, nodes, cpus });
-  if (machineError !== undefined) return `machine: ${machineError}`;
-  if (typeof profile !== 'string' || profileByName(profile) === undefined) return 'profile is not known';
-  if (typeof seed !== 'string') return 'seed is no text';
-  const wrong = programError(program);
-  if (wrong !== undefined) return wrong;
-  const jumps = (program as RunInput['program']).generations.length - 1;
-  if (!isWhole(generation, jumps - 1)) return `generation is none of the ${jumps} that jump`;
-  return addressError(header, ramBytes);
+  if (header.schemaVersion !== RAM_FILE_SCHEMA_VERSION) return 'schemaVersion is no number';
+  const error = runInputError(header);
+  if (error !== undefined) return error;
+  const { machine, program } = header as unknown as RunInput;
+  const jumps = program.generations.length - 1;
+  if (!isWhole(header.generation, jumps - 1)) return `generation is none of the ${jumps} that jump`;
+  return addressError(header, machine.ramBytes);
 }
 
 function addressError(header: Readonly<Record<string, unknown>>, ramBytes: number): string | undefined {
@@ -283,7 +279,8 @@ class Reader {
   }
 }
 
-function wordsOf(bytes: Uint8Array): Int32Array {
+/** Bytes as little-endian words. */
+export function wordsOf(bytes: Uint8Array): Int32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const words = new Int32Array(bytes.length / 4);
   for (let k = 0; k < words.length; k++) words[k] = view.getInt32(k * 4, true);

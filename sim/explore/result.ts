@@ -1,6 +1,7 @@
 /*
  * What a run answers: plain data, for reports and JSON. Times are virtual, in nanoseconds of the profile named.
  */
+import type { Departure, Misfit as Unfit } from '../base/decisions.ts';
 import { LAWS as CHECKED, type Law as CheckedLaw, type Violation as Found } from '../check/violation.ts';
 import type { BootKind, KernelState } from '../kernel/kernel.ts';
 import type { MachineParams } from '../machine/machine.ts';
@@ -12,6 +13,7 @@ export const RESULT_SCHEMA_VERSION = 1;
 export const LAWS = CHECKED;
 export type Law = CheckedLaw;
 export type Violation = Found;
+export type Misfit = Unfit;
 
 /** A moment or a span of virtual time. */
 export interface Time {
@@ -62,9 +64,17 @@ export interface GenerationReport {
   readonly bootKind: BootKind;
   readonly state: KernelState;
   readonly bootedAt: Time;
+  /** Steps until then, by kind. */
+  readonly bootSteps: Readonly<Record<string, number>>;
   readonly endedAt: Time;
   readonly scratchBytes: number;
   readonly freePages: number;
+  /** Pieces of 16 pages that are free and whole, outside of scratch. */
+  readonly freePieces: number;
+  /** fs.file-max. */
+  readonly fileMax: number;
+  /** The most pages that indexes of session names had: looked at after the first open, and at the end. */
+  readonly nameIndexPages: number;
   readonly liveupdateNum: number;
   readonly actions: readonly ActionReport[];
   readonly incomingSessions: number;
@@ -88,5 +98,9 @@ export interface RunResult {
   /** Sessions lost where everybody could see it: cold boot, panic, refused open. */
   readonly openLosses: readonly string[];
   readonly violations: readonly Violation[];
+  /** What the run departed from the default in: a recording that replays it. */
+  readonly departures: readonly Departure[];
+  /** What of the input's departures this code has no place for: then this is not the run that was recorded. */
+  readonly misfits: readonly Misfit[];
   readonly digest: string;
 }

@@ -10,22 +10,25 @@ import type { Decisions } from '../base/decisions.ts';
 import { Digest } from '../base/digest.ts';
 import { errnoName } from '../base/errno.ts';
 import { pagesOf } from '../base/units.ts';
-import { boot, type System } from '../boot/boot.ts';
+import { type Booting, boot, type System } from '../boot/boot.ts';
+import { wholePieces } from '../boot/shatter.ts';
+import { FileModel } from '../check/file_model.ts';
 import { Laws } from '../check/laws.ts';
 import { SessionModel } from '../check/model.ts';
 import { checkIncoming } from '../check/preservation.ts';
-import { Violations } from '../check/violation.ts';
+import { type Violation, Violations } from '../check/violation.ts';
 import type { BootOptions, Kernel } from '../kernel/kernel.ts';
 import { revisionByName } from '../kernel/revisions.ts';
 import { Column } from '../machine/column.ts';
-import { STEP_KINDS, type VirtualTime } from '../machine/cpu.ts';
+import { type Cpus, STEP_KINDS, type VirtualTime } from '../machine/cpu.ts';
 import type { BootParams, Machine } from '../machine/machine.ts';
 import { Agent, type AgentMemory, agentBody, NO_DEVICE, type Observer, type World } from '../user/agent.ts';
 import { KhoTest } from '../user/kho_test.ts';
 import { LiveUpdateDevice } from '../user/liveupdate.ts';
 import { NameBook } from '../user/names.ts';
 import { Process, type Thread } from '../user/process.ts';
-import type { Action, GenerationProgram, Program, TaskProgram, Verb } from '../user/program.ts';
+import type { Action, FileAction, GenerationProgram, Program, TaskProgram, Verb } from '../user/program.ts';
+import { Syscalls } from '../user/syscalls.ts';
 import { ActionLog, latest } from './action_log.ts';
 import { type OnProgress, type Phase, Progressing } from './progress.ts';
 import {
@@ -47,6 +50,23 @@ export interface Jump {
 /** Called between a jump and the next boot: what it returns boots. May replace what RAM holds, or keep a copy. */
 export type AtJump = (jump: Jump) => BootParams;
 
+/** Looks on, and takes no part. */
+export interface Watcher {
+  /** A kernel begins. Its parts, and the processes that run in it, appear in what is given here. */
+  started(system: Booting, processes: ReadonlyMap<string, ProcessMemory>): void;
+  /** It has done its last; memory is as it left it. */
+  ended(): void;
+  /** A call begins. `name` is what it is about. */
+  called(thread: Thread, verb: Verb, name: string | undefined): void;
+  /** What it answered: a value, or a negative errno. */
+  answered(thread: Thread, verb: Verb, name: string | undefined, result: number): void;
+  /** A law is found broken. */
+  broken(violation: Violation): void;
+}
+
+/** A process, and what its agents remember. */
+export type ProcessMemory = readonly [Process, AgentMemory];
+
 export interface RunRequest {
   readonly machine: Machine;
   readonly seed: string;
@@ -54,6 +74,7 @@ export interface RunRequest {
   readonly program: Program;
   readonly atJump?: AtJump;
   readonly onProgress?: OnProgress | undefined;
+  readonly watcher?: Watcher;
 }
 
 /** Runs a program on a machine that has no kernel yet. Revisions must exist. */
@@ -67,12 +88,16 @@ class Run implements Observer {
   readonly #names = new NameBook();
   readonly #violations = new Violations();
   readonly #model: SessionModel;
+  readonly #files: FileModel;
   readonly #laws: Laws;
   readonly #openLosses: string[] = [];
   readonly #progress: Progressing;
   #system: System | undefined;
+  /** Of the kernel that runs. */
+  #processes = new Map<string, ProcessMemory>();
   #actions: ActionLog;
   #opened = false;
+  #nameIndexPages = 0;
 
   constructor(request: RunRequest) {
     this.#request = request;
@@ -81,7 +106,16 @@ class Run implements Observer {
     this.#progress = new Progressing(request.onProgress);
     const storage = { pool: request.machine.pool, journal: request.machine.journal };
     this.#model = new SessionModel(storage, this.#violations, (name) => this.#names.text(name));
+    this.#files = new FileModel(
+      this.#violations,
+      (name) => this.#names.text(name),
+      (action) => ('session' in action ? this.#names.base(action.session) : -1),
+      () => this.#system as System,
+    );
+    request.machine.journal.enlist(this.#files);
+    this.#model.onGone = (side, name) => this.#files.gone(side, name);
     this.#actions = new ActionLog(this.#machine.cpus);
+    this.#violations.onFound = (violation) => request.watcher?.broken(violation);
     this.#laws = new Laws({ model: this.#model, names: this.#names, violations: this.#violations });
   }
 
@@ -94,15 +128,16 @@ class Run implements Observer {
       this.#violations.generation = generation;
       this.#progress.boot(generation);
       const system = this.#boot(kernelProgram, generation, params);
-      const bootedAt = machine.cpus.current.now();
+      const booted: Booted = { at: machine.cpus.current.now(), steps: stepsOf(machine.cpus) };
       this.#runStages(system, kernelProgram);
       const jumps = system.kernel.state === 'rebooting';
       const handover = jumps ? this.#handover(system, kernelProgram) : undefined;
-      const report = this.#report(system, bootedAt, handover);
+      const report = this.#report(system, booted, handover);
       generations.push(report);
       digest.mixText(report.digest);
       if (!jumps) {
         this.#laws.checkFinished(system, kernelProgram, this.#actions.reports);
+        this.#request.watcher?.ended();
         system.kernel.dispose();
         break;
       }
@@ -119,6 +154,8 @@ class Run implements Observer {
       generations,
       openLosses: this.#openLosses,
       violations: this.#violations.all,
+      departures: machine.decisions.departures,
+      misfits: machine.decisions.misfits(),
       digest: digest.toString(),
     };
   }
@@ -127,11 +164,29 @@ class Run implements Observer {
     this.#progress.call(this.#phaseOf(verb));
     this.#model.called(thread, verb, name);
     this.#actions.called(thread, verb);
+    this.#request.watcher?.called(thread, verb, this.#nameText(name));
   }
 
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
     this.#model.answered(thread, verb, name, result);
     if (verb === 'open') this.#deviceOpened(result);
+    if (verb === 'exit') this.#files.exited(thread.process.name);
+    this.#request.watcher?.answered(thread, verb, this.#nameText(name), result);
+  }
+
+  fileCalled(thread: Thread, action: FileAction, name: number, i: number): void {
+    this.#files.called(thread, action, name, i);
+  }
+
+  fileAnswered(
+    thread: Thread,
+    action: FileAction,
+    name: number,
+    i: number,
+    result: number,
+    fd: number,
+  ): void {
+    this.#files.answered(thread, action, name, i, result, fd);
   }
 
   acted(thread: Thread, action: Action, calls: number, result: number): void {
@@ -147,24 +202,27 @@ class Run implements Observer {
     return ends.map((name) => this.#names.text(name));
   };
 
+  #nameText(name: number): string | undefined {
+    return name === -1 ? undefined : this.#names.text(name);
+  }
+
   #boot(program: GenerationProgram, generation: number, params: BootParams | undefined): System {
     const revision = revisionByName(program.revision);
     assert(revision !== undefined, `no revision ${program.revision}`);
+    this.#processes = new Map();
     const system = boot(this.#machine, {
       revision,
       options: BOOT_OPTIONS,
       generation,
       ...(params === undefined ? {} : { params }),
+      onStart: (booting) => this.#request.watcher?.started(booting, this.#processes),
     });
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#opened = false;
+    this.#nameIndexPages = 0;
     const { kernel } = system;
-    this.#machine.ram.onWildWrite = ({ pfn }) =>
-      this.#violations.add('wild-write', `frame 0x${pfn.toString(16)} was written before it was restored`);
-    kernel.buddy.onBadFree = (what, pfn) => {
-      kernel.warn(`Bad page state: ${what} of frame 0x${pfn.toString(16)}`);
-    };
+    this.#laws.watch(system);
     if (generation > 0 && kernel.bootKind !== 'handover') {
       this.#loseOpenly(`generation ${generation} booted cold: ${whyCold(kernel)}`);
     }
@@ -178,9 +236,8 @@ class Run implements Observer {
     const { kernel } = system;
     if (kernel.state !== 'running') return;
     const world = this.#world(system);
-    const processes = new Map<string, [Process, AgentMemory]>();
     for (const stage of program.stages) {
-      for (const task of stage) this.#spawn(world, processes, task);
+      for (const task of stage) this.#spawn(world, task);
       const end = kernel.sched.run();
       if (end.reason === 'blocked') {
         const waits = end.waits.map(({ task, lock, holders }) => {
@@ -191,7 +248,7 @@ class Run implements Observer {
       }
       if (kernel.state !== 'running') return;
       this.#progress.enter('laws');
-      const live = [...processes.values()].map(([process]) => process);
+      const live = [...this.#processes.values()].map(([process]) => process);
       this.#laws.checkQuiescence(system, live, stage.length === 1);
     }
   }
@@ -200,19 +257,23 @@ class Run implements Observer {
     return {
       system,
       device: new LiveUpdateDevice(system),
+      calls: new Syscalls(system),
       names: this.#names,
       khoTest: new KhoTest(system, this.#request.seed),
       observer: this,
     };
   }
 
-  #spawn(world: World, processes: Map<string, [Process, AgentMemory]>, program: TaskProgram): void {
+  #spawn(world: World, program: TaskProgram): void {
     const { system } = world;
-    let known = processes.get(program.process);
+    let known = this.#processes.get(program.process);
     if (known === undefined) {
-      const sessions = new Column(system.kernel.storage, `${program.process} sessions`);
-      known = [new Process(system, program.process), { device: NO_DEVICE, sessions }];
-      processes.set(program.process, known);
+      const { storage } = system.kernel;
+      const sessions = new Column(storage, `${program.process} sessions`);
+      const before = new Column(storage, `${program.process} sessions before`);
+      const files = new Column(storage, `${program.process} named files`);
+      known = [new Process(system, program.process), { device: NO_DEVICE, sessions, before, files }];
+      this.#processes.set(program.process, known);
     }
     const [process, memory] = known;
     system.kernel.sched.spawn(program.process, (task) => {
@@ -230,6 +291,7 @@ class Run implements Observer {
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
       checkIncoming(parts, sessions.table, sessions.incoming, true);
+      this.#nameIndexPages = indexPages(system);
     }
   }
 
@@ -241,6 +303,7 @@ class Run implements Observer {
   #loseOpenly(why: string): void {
     if (this.#model.expected > 0) this.#openLosses.push(why);
     this.#model.lostOpenly(why);
+    this.#files.lostOpenly();
   }
 
   #handover(system: System, program: GenerationProgram): HandoverReport {
@@ -269,30 +332,36 @@ class Run implements Observer {
   }
 
   #jump({ kernel, kexec }: System, digest: string): BootParams {
+    this.#request.watcher?.ended();
     const params = this.#machine.jump(kexec.plan());
     this.#model.jumped();
+    this.#files.jumped();
     kernel.leave();
     return this.#request.atJump?.({ generation: kernel.generation, params, digest }) ?? params;
   }
 
-  #report(system: System, bootedAt: Time, handover: HandoverReport | undefined): GenerationReport {
-    const { kernel, kho, luo } = system;
+  #report(system: System, booted: Booted, handover: HandoverReport | undefined): GenerationReport {
+    const { kernel, kho, luo, vfs } = system;
     const { cpus } = this.#machine;
     return {
       revision: kernel.revision.name,
       release: kernel.revision.release,
       bootKind: kernel.bootKind,
       state: kernel.state,
-      bootedAt,
+      bootedAt: booted.at,
+      bootSteps: booted.steps,
       endedAt: latest(cpus),
       scratchBytes: kho.scratch.reduce((sum, { bytes }) => sum + bytes, 0),
       freePages: kernel.buddy.nrFree,
+      freePieces: wholePieces(kernel),
+      fileMax: vfs.fileMax,
+      nameIndexPages: Math.max(this.#nameIndexPages, indexPages(system)),
       liveupdateNum: luo.liveupdateNum,
       actions: this.#actions.reports,
       incomingSessions: luo.sessions.incoming.count,
       outgoingSessions: luo.sessions.outgoing.count,
       handover,
-      steps: Object.fromEntries(STEP_KINDS.map((kind, i) => [kind, cpus.steps[i] as number])),
+      steps: stepsOf(cpus),
       warnings: kernel.log.warnings,
       oopses: kernel.log.oopses,
       dmesg: kernel.log.lines.map(
@@ -310,6 +379,16 @@ function whyCold({ log: { lines } }: Kernel): string {
   return (lines[givenUp - 1] ?? lines.at(-1))?.text ?? '';
 }
 
-type Time = VirtualTime;
+/** When a kernel had booted, and what that took. */
+interface Booted {
+  readonly at: VirtualTime;
+  readonly steps: Readonly<Record<string, number>>;
+}
+
+const indexPages = ({ luo: { sessions } }: System): number =>
+  sessions.outgoing.indexPages + sessions.incoming.indexPages;
+
+const stepsOf = ({ steps }: Cpus): Record<string, number> =>
+  Object.fromEntries(STEP_KINDS.map((kind, i) => [kind, steps[i] as number]));
 
 const dmesgMicros = (ns: number): string => String(Math.floor(ns / 1000)).padStart(6, '0');

@@ -5,8 +5,6 @@
  *   with departures      decisions take their default but where a departure says otherwise; faults are among them
  */
 import type { Departure, Fault } from '../base/decisions.ts';
-import { ICOUNT } from '../kernel/cost.ts';
-import type { CostProfile } from '../machine/cpu.ts';
 import type { MachineParams } from '../machine/machine.ts';
 import type { Program } from '../user/program.ts';
 
@@ -30,8 +28,3 @@ export interface RunInput {
   readonly departures?: readonly Departure[];
   readonly corruptions?: readonly Corruption[];
 }
-
-const PROFILES: readonly CostProfile[] = [ICOUNT];
-
-export const profileByName = (name: string): CostProfile | undefined =>
-  PROFILES.find((profile) => profile.name === name);

@@ -4,17 +4,21 @@
  *   kernel 0 .. g   run as the input says: agents, oracles and decisions get to where the file was saved
  *   jump of g       RAM and the two addresses become the file's
  *   kernel g+1 ..   boot from that and go on
+ *
+ * Corruptions are written when leftovers are decided, in their order. A file that is saved has those of its jump in it,
+ * and what a file holds is not corrupted again.
  */
 import { assert } from '../base/assert.ts';
 import { Decisions } from '../base/decisions.ts';
 import type { Phys } from '../base/units.ts';
+import { profileByName } from '../kernel/cost.ts';
 import { type BootParams, Machine } from '../machine/machine.ts';
 import { PiecePool } from '../machine/pool.ts';
 import type { OnProgress } from './progress.ts';
 import { encodeRamFile, placeRamFile, type RamFile } from './ram_file.ts';
 import type { RunResult } from './result.ts';
-import { type Jump, run } from './run.ts';
-import { profileByName, type RunInput } from './run_input.ts';
+import { type Jump, run, type Watcher } from './run.ts';
+import type { Corruption, RunInput } from './run_input.ts';
 
 export interface SimulateOptions {
   /** Memory of one jump; its header is the input of the run. */
@@ -24,6 +28,8 @@ export interface SimulateOptions {
   /** Told of every jump. */
   readonly onJump?: (generation: number) => void;
   readonly onProgress?: OnProgress;
+  /** Looks on; where memory is to be saved, perhaps twice. */
+  readonly watcher?: Watcher;
 }
 
 /** The result, or why the RAM file cannot be resumed from, to be said after its name. */
@@ -38,12 +44,13 @@ export function simulate(input: RunInput, options: SimulateOptions = {}): RunRes
 }
 
 function attempt(input: RunInput, options: SimulateOptions, saveAt: number): RunResult | string {
-  const { boot, save, onJump, onProgress } = options;
+  const { boot, save, onJump, onProgress, watcher } = options;
   const profile = profileByName(input.profile);
   assert(profile !== undefined, `no profile ${input.profile}`);
   const machine = new Machine(input.machine, profile, new PiecePool(), Decisions.none());
   const resumed = new Resumption(boot);
   const atJump = (jump: Jump): BootParams => {
+    corrupt(jump, input.corruptions ?? []);
     const params = resumed.at(jump);
     if (jump.generation === saveAt) save?.(encodeRamFile(input, { ...jump, params }));
     onJump?.(jump.generation);
@@ -51,10 +58,28 @@ function attempt(input: RunInput, options: SimulateOptions, saveAt: number): Run
   };
   try {
     const { seed, program } = input;
-    const result = run({ machine, seed, decisions: Decisions.seeded(seed), program, atJump, onProgress });
+    const watched = watcher === undefined ? {} : { watcher };
+    const decisions = decisionsOf(input);
+    const result = run({ machine, seed, decisions, program, atJump, onProgress, ...watched });
     return resumed.error() ?? result;
   } finally {
     machine.dispose();
+  }
+}
+
+function decisionsOf({ seed, faults, departures }: RunInput): Decisions {
+  return departures === undefined ? Decisions.seeded(seed, faults) : Decisions.replay(departures);
+}
+
+/** Writes what of the list belongs to this jump. */
+function corrupt({ generation, params }: Jump, corruptions: readonly Corruption[]): void {
+  for (const { generation: at, phys, bytes } of corruptions) {
+    if (at !== generation) continue;
+    const pairs = bytes.match(/../g) ?? [];
+    params.ram.storeBytes(
+      phys,
+      Uint8Array.from(pairs, (pair) => Number.parseInt(pair, 16)),
+    );
   }
 }
 

@@ -9,6 +9,7 @@
  * into it and leaves its locks held, a panic ends the kernel.
  */
 
+import { assert } from '../base/assert.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { definePoint, nameHash } from '../base/point.ts';
 import { Trace } from '../base/trace.ts';
@@ -39,6 +40,8 @@ export interface BootOptions {
   readonly liveupdate: boolean;
   /** CONFIG_KEXEC_HANDOVER_DEBUG: preserving memory in scratch is refused. */
   readonly khoDebug: boolean;
+  /** CONFIG_LIVEUPDATE_TEST: three FLBs are tied to every file handler. */
+  readonly liveupdateTest?: boolean;
 }
 
 /** The kernel died of a panic(). */
@@ -127,7 +130,7 @@ export class Kernel implements Stateful {
     this.log.print(`Oops: 0000 [#${this.log.oopses}] ${task.name}`);
   }
 
-  /** @kernel panic */
+  /** @kernel panic @simplified the machine stops there: no panic= timeout, no crash kernel */
   panic(text: string): never {
     this.log.print(`Kernel panic - not syncing: ${text}`);
     this.state = 'panicked';
@@ -135,8 +138,16 @@ export class Kernel implements Stateful {
     throw new Panic(text);
   }
 
-  /** A slab cache whose objects lie on this kernel's frames. @kernel kmem_cache_create */
+  /**
+   * The slab cache of a name, whose objects lie on this kernel's frames; made when first asked for.
+   * @kernel kmem_cache_create @simplified slabs of the order that one CPU would give them
+   */
   slab(name: string, objectBytes: number): SlabCache {
+    const known = this.#slabs.find((cache) => cache.name === name);
+    if (known !== undefined) {
+      assert(known.objectBytes === objectBytes, `slab ${name} has objects of ${known.objectBytes} bytes`);
+      return known;
+    }
     const owner = this.frames.owner(`slab:${name}`);
     const cache = new SlabCache(this.storage, name, objectBytes, {
       allocPages: (order) => this.pages.alloc(order, owner, SLAB_PAGES),

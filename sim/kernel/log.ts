@@ -28,7 +28,7 @@ export class KernelLog implements Stateful {
     this.#cpus = cpus;
   }
 
-  /** @kernel printk */
+  /** @kernel printk @simplified no levels, and no console that takes time */
   print(text: string): void {
     this.#trace.digest.mixText(text);
     this.lines.push({ time: this.#cpus.current.now(), text });

@@ -43,7 +43,10 @@ export class Memblock {
     this.#nodes = nodes;
   }
 
-  /** Reserves bytes that the firmware or an earlier kernel owns. @kernel memblock_reserve */
+  /**
+   * Reserves bytes that the firmware or an earlier kernel owns.
+   * @kernel memblock_reserve @simplified the list takes no memory, so it cannot fail to grow
+   */
   reserve(start: number, bytes: number): void {
     if (bytes === 0) return;
     const last = this.#reserved.at(-1);
@@ -56,13 +59,16 @@ export class Memblock {
     this.#reserved.push({ start, end: start + bytes });
   }
 
-  /** Reserves bytes for this kernel itself. @kernel memblock_reserve_kern */
+  /**
+   * Reserves bytes for this kernel itself.
+   * @kernel memblock_reserve_kern @simplified the list takes no memory, so it cannot fail to grow
+   */
   reserveKernel(start: number, bytes: number): void {
     this.reserve(start, bytes);
     if (bytes > 0) this.#kernel.push({ start, end: start + bytes });
   }
 
-  /** @kernel memblock_mark_kho_scratch */
+  /** @kernel memblock_mark_kho_scratch @simplified marking takes no memory, so it cannot fail */
   markScratch(start: number, bytes: number): void {
     if (bytes > 0) this.#scratch.push({ start, end: start + bytes });
   }
@@ -72,12 +78,15 @@ export class Memblock {
     return this.#scratch.some((area) => start >= area.start && end <= area.end);
   }
 
-  /** @kernel memblock_set_kho_scratch_only */
+  /** @kernel memblock_set_kho_scratch_only, memblock_clear_kho_scratch_only */
   setScratchOnly(only: boolean): void {
     this.#scratchOnly = only;
   }
 
-  /** Address of `bytes` reserved bytes, or undefined where there is no room. @kernel memblock_phys_alloc_range */
+  /**
+   * Address of `bytes` reserved bytes, or undefined where there is no room.
+   * @kernel memblock_phys_alloc_range @simplified top down in one range of memory, without mirrors or hotplug
+   */
   alloc(bytes: number, { align, below, node }: AllocLimits): Phys | undefined {
     const window = this.#window(below, node);
     if (bytes === 0) return roundUp(Math.max(window.start, PAGE_SIZE), align) as Phys;

@@ -43,7 +43,10 @@ export class PageAllocator {
     return this.#machine.decisions;
   }
 
-  /** First frame of a block of 2^order pages with one reference, or -1 where there is none. @kernel alloc_pages */
+  /**
+   * First frame of a block of 2^order pages with one reference, or -1 where there is none.
+   * @kernel alloc_pages @simplified of the flags there are migrate type, node and zeroing; fails as a decision says
+   */
   alloc(order: Order, owner: Owner, point: Point, flags: AllocFlags = NO_FLAGS): Pfn | -1 {
     const { cpus, ram } = this.#machine;
     cpus.charge(STEP.pageAlloc, 1);
@@ -58,7 +61,10 @@ export class PageAllocator {
     return frame;
   }
 
-  /** Gives a block back, whatever its references. @kernel __free_pages */
+  /**
+   * Gives a block back, whatever its references.
+   * @kernel __free_pages @simplified the caller holds the only reference; a bad free is reported and changes nothing
+   */
   free(frame: Pfn, order: Order): void {
     this.#trace.event(FREE_PAGES, frame, order);
     this.#buddy.free(frame, order);

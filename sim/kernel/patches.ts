@@ -154,6 +154,77 @@ export const DESERIALIZE_FILE_ERRORS = patch({
   commit: '307e0c5859b0',
 });
 
+// Files, memfd and FLBs.
+
+/** A file is preserved once, by whatever name: -EBUSY. MEMFD-DOUBLE-PRESERVE. */
+export const DOUBLE_PRESERVE = patch({
+  name: 'double-preserve',
+  subject: 'a table of preserved files, keyed by what the handler says a file is',
+  date: '2026-05-24',
+  link: `${LKML}/2605.3/00209.html`,
+});
+
+/** A retrieve that failed is what every later one gets. FILE-RETRIEVE-RETRY, CVE-2026-43489. */
+export const RETRIEVE_STATUS = patch({
+  name: 'retrieve-status',
+  subject: 'a failed retrieve of a file is remembered',
+  date: '2026-02-16',
+});
+
+/** A reboot that was given up leaves the files as they were before it, ready for the next. */
+export const UNFREEZE_KEEPS_DATA = patch({
+  name: 'unfreeze-keeps-data',
+  subject: 'unfreeze does not forget what a handler has serialized',
+});
+
+/** Handlers are pinned by the files that need them, not by being registered; unregistering cannot fail. MOD-UNREG-EBUSY. */
+export const MODULE_PER_FILE = patch({
+  name: 'module-per-file',
+  subject: 'module references while in use, one rwsem for registration ("Fix module unloading" v4)',
+  date: '2026-04-13',
+  link: `${LKML}/2604.1/08999.html`,
+});
+
+/** FLB counts saturate, and users of the incoming object hold a reference (with d2850ff2f8c5). FLB-IN-REF. */
+export const FLB_INCOMING_REF = patch({
+  name: 'flb-incoming-ref',
+  subject: 'reference counting of incoming FLB data',
+  commit: 'd8e47bd066d7',
+  requires: [MODULE_PER_FILE],
+});
+
+/** Users of the outgoing object hold a reference. FLB-OUT-REF. */
+export const FLB_OUTGOING_REF = patch({
+  name: 'flb-outgoing-ref',
+  subject: 'reference counting of outgoing FLB data',
+  commit: '36882f339239',
+  date: '2026-05-28',
+  requires: [FLB_INCOMING_REF],
+});
+
+/** An FLB that could not be retrieved stays so. */
+export const FLB_RETRIEVE_STATUS = patch({
+  name: 'flb-retrieve-status',
+  subject: 'a failed retrieve of an FLB is remembered',
+  requires: [FLB_INCOMING_REF],
+});
+
+/** memfd-v2: seals cross, sizes beyond the index of a folio are refused. */
+export const MEMFD_SEALS = patch({ name: 'memfd-seals', subject: 'memfd-v2: preserve file seals' });
+
+/** Every folio of a memfd counts as dirty and up to date. MEMFD-DIRTY, CVE-2026-43389, and MEMFD-UPTODATE. */
+export const MEMFD_DIRTY = patch({
+  name: 'memfd-dirty',
+  subject: 'folios are zeroed where they must be, marked dirty and up to date at preserve',
+  date: '2026-02-23',
+});
+
+/** What a failed retrieve has not used is given back, and so is its record. */
+export const MEMFD_UNWIND = patch({
+  name: 'memfd-unwind',
+  subject: 'a failed retrieve frees the folios that are left',
+});
+
 // LUO core and sessions: after the locking series.
 
 export const GET_NAME = patch({
@@ -230,6 +301,32 @@ export const FILE_BLOCKS = patch({
   requires: [SESSION_BLOCKS],
 });
 
+// Designs for finding a name that nobody has posted, in place of the scan of the list: to compare their price.
+
+/** A table of session names that grows with their number (as lib/rhashtable.c does), beside the list. */
+export const NAME_HASH = patch({ name: 'name-hash', subject: 'session names in a resizable hash table' });
+
+/** A red-black tree of sessions by name, beside the list. */
+export const NAME_RBTREE = patch({
+  name: 'name-rbtree',
+  subject: 'session names in a red-black tree',
+  excludes: [NAME_HASH],
+});
+
+/** An xarray by a 32-bit hash of the name, beside the list. */
+export const NAME_XARRAY = patch({
+  name: 'name-xarray',
+  subject: 'session names in an xarray, by their hash',
+  excludes: [NAME_HASH, NAME_RBTREE],
+});
+
+/** Deserializing looks for duplicates once, by sorting, and keeps what it sorted for retrieving. */
+export const NAME_SORT = patch({
+  name: 'name-sort',
+  subject: 'duplicate names looked for once, when all sessions are deserialized',
+  excludes: [NAME_HASH, NAME_RBTREE, NAME_XARRAY],
+});
+
 /** All of them, what others build on before what builds on it. */
 export const PATCHES: readonly Patch[] = [
   KHO_RADIX_TREE,
@@ -242,6 +339,16 @@ export const PATCHES: readonly Patch[] = [
   KHO_RADIX_DESTROY,
   KHO_EXTENDED_SCRATCH,
   DESERIALIZE_FILE_ERRORS,
+  DOUBLE_PRESERVE,
+  RETRIEVE_STATUS,
+  UNFREEZE_KEEPS_DATA,
+  MODULE_PER_FILE,
+  FLB_INCOMING_REF,
+  FLB_OUTGOING_REF,
+  FLB_RETRIEVE_STATUS,
+  MEMFD_SEALS,
+  MEMFD_DIRTY,
+  MEMFD_UNWIND,
   SERIALIZE_RWSEM,
   RETRIEVE_LOCK,
   DIRECTION_CHECK,
@@ -255,6 +362,10 @@ export const PATCHES: readonly Patch[] = [
   FILE_BLOCK_SET,
   SESSION_BLOCKS,
   FILE_BLOCKS,
+  NAME_HASH,
+  NAME_RBTREE,
+  NAME_XARRAY,
+  NAME_SORT,
 ];
 
 export const patchByName = (name: string): Patch | undefined => PATCHES.find((known) => known.name === name);

@@ -18,9 +18,13 @@ import {
   DESERIALIZE_FILE_ERRORS,
   DESERIALIZE_LATCH,
   DIRECTION_CHECK,
+  DOUBLE_PRESERVE,
   FILE_BLOCK_SET,
   FILE_BLOCKS,
   FINISH_RESERVED,
+  FLB_INCOMING_REF,
+  FLB_OUTGOING_REF,
+  FLB_RETRIEVE_STATUS,
   GET_NAME,
   KHO_BLOB_SIZE,
   KHO_EXTENDED_SCRATCH,
@@ -32,15 +36,25 @@ import {
   KHO_RESTORE_ANY_ORDER,
   KHO_SCRATCH_ALIGN,
   LUO_SER,
+  MEMFD_DIRTY,
+  MEMFD_SEALS,
+  MEMFD_UNWIND,
+  MODULE_PER_FILE,
   NAME_CHECK,
+  NAME_HASH,
+  NAME_RBTREE,
+  NAME_SORT,
+  NAME_XARRAY,
   PATCHES,
   type Patch,
   patchByName,
   RETRIEVE_FD_GUARD,
   RETRIEVE_LOCK,
+  RETRIEVE_STATUS,
   SERIALIZE_RWSEM,
   SESSION_BLOCK_SET,
   SESSION_BLOCKS,
+  UNFREEZE_KEEPS_DATA,
   withDependents,
   withRequired,
 } from './patches.ts';
@@ -48,9 +62,11 @@ import {
 /** Designs that are whole parts; one of each is chosen. */
 export interface Parts {
   readonly sessionStore: 'array-16' | 'block-chain-16' | 'block-set-1';
+  readonly fileStore: 'array-2' | 'block-chain-2' | 'block-set-1';
   readonly tracker: 'bitmaps' | 'radix';
   readonly rebootExclusion: 'list-rwsem' | 'global-rwsem';
   readonly luoRoot: 'fdt' | 'luo_ser';
+  readonly nameIndex: 'list-scan' | 'hash' | 'rbtree' | 'xarray' | 'sort-at-deserialize';
 }
 
 /** What follows from the patches. */
@@ -102,7 +118,16 @@ export const INFERRED: readonly Inference[] = [
       'at late init, trailing blocks with count 0 tolerated, counts not checked when the chain is read, cycles found ' +
       'by the block limit, all as in v7.0 outside the blocks (no name check, no direction check)',
   },
-  { revisions: ['april-v1'], what: 'file blocks of 2 pages, 127 files each' },
+  {
+    revisions: ['april-v1'],
+    what:
+      'file blocks of 2 pages, 127 files each; a block is allocated before the file is looked up, kept for reuse until ' +
+      'the set has no files, and 10,000 blocks are the limit (-ENOSPC)',
+  },
+  {
+    revisions: ['v6.19'],
+    what: 'the size of a memfd is bounded by the memory that describes it alone; handlers are pinned while registered',
+  },
 ];
 
 /** The first row whose patch is applied decides. */
@@ -111,6 +136,16 @@ type Choice<T> = readonly (readonly [Patch, T])[];
 const SESSION_STORE: Choice<Parts['sessionStore']> = [
   [SESSION_BLOCK_SET, 'block-set-1'],
   [SESSION_BLOCKS, 'block-chain-16'],
+];
+const FILE_STORE: Choice<Parts['fileStore']> = [
+  [FILE_BLOCK_SET, 'block-set-1'],
+  [FILE_BLOCKS, 'block-chain-2'],
+];
+const NAME_INDEX: Choice<Parts['nameIndex']> = [
+  [NAME_HASH, 'hash'],
+  [NAME_RBTREE, 'rbtree'],
+  [NAME_XARRAY, 'xarray'],
+  [NAME_SORT, 'sort-at-deserialize'],
 ];
 const KHO_COMPATIBLE: Choice<string> = [
   // The block format has no string of its own: it is covered by that of KHO.
@@ -136,9 +171,11 @@ function designOf(patches: ReadonlySet<Patch>): Design {
   return {
     parts: {
       sessionStore: choose(SESSION_STORE, 'array-16'),
+      fileStore: choose(FILE_STORE, 'array-2'),
       tracker: patches.has(KHO_RADIX_TREE) ? 'radix' : 'bitmaps',
       rebootExclusion: patches.has(SERIALIZE_RWSEM) ? 'global-rwsem' : 'list-rwsem',
       luoRoot: patches.has(LUO_SER) ? 'luo_ser' : 'fdt',
+      nameIndex: choose(NAME_INDEX, 'list-scan'),
     },
     khoCompatible: choose(KHO_COMPATIBLE, 'kho-v1'),
     luoCompatible: choose(LUO_COMPATIBLE, 'luo-v1'),
@@ -168,6 +205,14 @@ const V7_0_PATCHES: readonly Patch[] = [
   KHO_RESTORE_ANY_ORDER,
   KHO_POPULATE_CLEANUP,
   DESERIALIZE_FILE_ERRORS,
+  DOUBLE_PRESERVE,
+  RETRIEVE_STATUS,
+  UNFREEZE_KEEPS_DATA,
+  MODULE_PER_FILE,
+  FLB_INCOMING_REF,
+  MEMFD_SEALS,
+  MEMFD_DIRTY,
+  MEMFD_UNWIND,
 ];
 /** The locking series of May 2026 and its neighbours, backported to 7.1.y. */
 export const LOCKING_SERIES: readonly Patch[] = [
@@ -183,6 +228,8 @@ const V7_3_PATCHES: readonly Patch[] = [
   KHO_SCRATCH_ALIGN,
   KHO_RADIX_DESTROY,
   KHO_EXTENDED_SCRATCH,
+  FLB_OUTGOING_REF,
+  FLB_RETRIEVE_STATUS,
   GET_NAME,
   FINISH_RESERVED,
   RETRIEVE_FD_GUARD,
@@ -238,6 +285,21 @@ export function withPatches(
       : `${user.name} builds on ${patch.name}, which is to be taken away`;
   }
   return contradiction(patches) ?? variant(revision.base, patches);
+}
+
+export const NAME_INDEXES: readonly Parts['nameIndex'][] = [
+  'list-scan',
+  ...NAME_INDEX.map(([, index]) => index),
+];
+
+/** A revision with another name index. */
+export function withNameIndex(revision: Revision, index: Parts['nameIndex']): Revision {
+  const patches = new Set(revision.patches);
+  for (const [patch, design] of NAME_INDEX) {
+    patches.delete(patch);
+    if (design === index) patches.add(patch);
+  }
+  return variant(revision.base, patches);
 }
 
 /** A revision by what `Revision.name` says, a variant included; a string says in one line what is wrong. */

@@ -12,7 +12,9 @@ import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
 import { definePoint } from '../base/point.ts';
+import type { Phys } from '../base/units.ts';
 import type { Column } from '../machine/column.ts';
+import { STEP } from '../machine/cpu.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from './kernel.ts';
@@ -24,6 +26,8 @@ export type FileHandle = number & { readonly [brand]: 'file' };
 /** What a kind of file does. One object per kind, found by number. */
 export interface FileOperations {
   readonly name: string;
+  /** What tells files of the kind from others in /proc/PID/fd: `anon_inode:[luo_session] NAME`. */
+  link?(privateData: number): string;
   /** Runs when the last reference goes; the VFS ignores its result. */
   release(task: Task, file: FileHandle, privateData: number): Op<number> | number;
 }
@@ -34,11 +38,22 @@ const ALLOC_FILE = definePoint('alloc_file', 'filp', 'fault');
 const FILP_BYTES = 192;
 const DENTRY_BYTES = 192;
 
-const WORDS = 2;
+const WORDS = 5;
 const PRIVATE = 0;
 /** References in the low 24 bits, kind above. */
 const STATE = 1;
 const REFERENCES = 0xffffff;
+/** f_pos, two words. */
+const POS = 2;
+const FLAGS = 4;
+
+// Flags of open(2) that a file keeps.
+export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_ACCMODE = 3;
+export const O_LARGEFILE = 0o100000;
+/** Names a file without opening it: most calls answer -EBADF. */
+export const O_PATH = 0o10000000;
 
 export class Vfs {
   readonly #kernel: Kernel;
@@ -72,10 +87,14 @@ export class Vfs {
     return this.#kinds.length - 1;
   }
 
-  /** A file over an anonymous inode, with one reference; or -ENFILE, -ENOMEM. @kernel anon_inode_getfile */
+  /**
+   * A file over an anonymous inode, with one reference; or -ENFILE, -ENOMEM.
+   * @kernel anon_inode_getfile @simplified a struct file and a dentry, without a name, flags or credentials
+   */
   allocFile(task: Task, kind: number, privateData: number): FileHandle | number {
     assert(this.#kinds[kind] !== undefined, `no file kind ${kind}`);
     if (this.#filp.live >= this.fileMax && !this.capable(task)) return -ERRNO.ENFILE;
+    this.#kernel.charge(STEP.fileAlloc, 1);
     if (this.#kernel.machine.decisions.fails(ALLOC_FILE)) return -ERRNO.ENOMEM;
     const dentry = this.#dentries.alloc();
     if (dentry === 0) return -ERRNO.ENOMEM;
@@ -87,20 +106,57 @@ export class Vfs {
     const at = this.#filp.index(file);
     this.#records.set(at * WORDS + PRIVATE, privateData);
     this.#records.set(at * WORDS + STATE, (kind << 24) | 1);
+    this.#records.set(at * WORDS + FLAGS, O_RDWR);
     this.#dentryOf.set(at, dentry);
     return file as FileHandle;
+  }
+
+  /** Whether the file is there: a descriptor may lead to one that was dropped once too often. */
+  has(file: FileHandle): boolean {
+    return this.#filp.isLive(file);
   }
 
   privateData(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + PRIVATE);
   }
 
+  /** Address of the struct file. */
+  physOf(file: FileHandle): Phys {
+    return this.#filp.physOf(file);
+  }
+
   kind(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + STATE) >>> 24;
   }
 
+  /** For people: what the file is open on. */
+  kindName(file: FileHandle): string {
+    return (this.#kinds[this.kind(file)] as FileOperations).name;
+  }
+
   references(file: FileHandle): number {
     return this.#records.get(this.#filp.index(file) * WORDS + STATE) & REFERENCES;
+  }
+
+  /** f_flags. */
+  flags(file: FileHandle): number {
+    return this.#records.get(this.#filp.index(file) * WORDS + FLAGS);
+  }
+
+  setFlags(file: FileHandle, flags: number): void {
+    this.#records.set(this.#filp.index(file) * WORDS + FLAGS, flags);
+  }
+
+  /** f_pos in bytes. */
+  pos(file: FileHandle): number {
+    const at = this.#filp.index(file) * WORDS + POS;
+    return (this.#records.get(at) >>> 0) + this.#records.get(at + 1) * 2 ** 32;
+  }
+
+  setPos(file: FileHandle, bytes: number): void {
+    const at = this.#filp.index(file) * WORDS + POS;
+    this.#records.set(at, bytes | 0);
+    this.#records.set(at + 1, Math.floor(bytes / 2 ** 32));
   }
 
   /** @kernel get_file */
@@ -119,7 +175,13 @@ export class Vfs {
     return (state & REFERENCES) === 1;
   }
 
-  /** What the file's kind does when the last reference is gone. @kernel __fput */
+  /** What readlink(2) says of /proc/PID/fd/N, without a number of an inode. */
+  link(file: FileHandle): string {
+    const operations = this.#kinds[this.kind(file)] as FileOperations;
+    return operations.link?.(this.privateData(file)) ?? operations.name;
+  }
+
+  /** What the file's kind does when the last reference is gone. @kernel __fput @simplified a file has nothing else to give up */
   release(task: Task, file: FileHandle): Op<number> | number {
     const operations = this.#kinds[this.kind(file)] as FileOperations;
     return operations.release(task, file, this.privateData(file));
@@ -128,6 +190,7 @@ export class Vfs {
   /** Frees a released file. @kernel file_free */
   free(file: FileHandle): void {
     assert(this.references(file) === 0, 'a file in use is freed');
+    this.#kernel.charge(STEP.fileFree, 1);
     this.#dentries.free(this.#dentryOf.get(this.#filp.index(file)));
     this.#filp.free(file);
   }

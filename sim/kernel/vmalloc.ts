@@ -14,7 +14,7 @@ export interface VmArea {
   readonly pages: readonly Pfn[];
 }
 
-/** A zeroed area of at least `bytes`, or -1. @kernel vzalloc */
+/** A zeroed area of at least `bytes`, or -1. @kernel vzalloc @simplified single pages, without addresses or mappings */
 export function vzalloc(kernel: Kernel, bytes: number, owner: Owner, point: Point): VmArea | -1 {
   const pages: Pfn[] = [];
   while (pages.length * PAGE_SIZE < bytes) {
@@ -28,7 +28,7 @@ export function vzalloc(kernel: Kernel, bytes: number, owner: Owner, point: Poin
   return { pages };
 }
 
-/** @kernel vfree */
+/** @kernel vfree @simplified there is no mapping to take down */
 export function vfree(kernel: Kernel, { pages }: VmArea): void {
   for (const page of pages) kernel.pages.put(page);
 }

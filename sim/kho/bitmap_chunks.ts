@@ -20,7 +20,9 @@ const { next: NEXT, order: ORDER, num_elms: NUM_ELMS } = KHOSER_MEM_CHUNK.at;
 /**
  * Visits every block that a handed-over list names. `onNode` sees each page of the list before what it holds. Throws
  * EndlessWalk where the list comes back to itself or names more bitmaps than memory has frames, a PageFault at an
- * address without memory and for a bitmap at NULL. @kernel kho_mem_deserialize @kernel deserialize_bitmap
+ * address without memory and for a bitmap at NULL.
+ * @kernel kho_mem_deserialize @simplified a list without end is found out, and the boot ends in a panic
+ * @kernel deserialize_bitmap @simplified the size of a block is exact, where the kernel computes it in 32 bits
  */
 export function walkBitmapChunks(
   ram: Ram,

@@ -97,7 +97,10 @@ export class BitmapTracker implements PageTracker, Stateful {
     return this.#mapPhys;
   }
 
-  /** Also -EINVAL where a new bitmap lies in scratch. @kernel __kho_preserve_order */
+  /**
+   * Also -EINVAL where a new bitmap lies in scratch.
+   * @kernel __kho_preserve_order @simplified every bitmap costs one xarray node, and one mutex stands for the xarrays' spinlocks
+   */
   add(frame: Pfn, order: Order): number {
     const slot = slotOf(frame, order);
     this.#chargeLookup(slot % ROW);
@@ -117,7 +120,10 @@ export class BitmapTracker implements PageTracker, Stateful {
     return 0;
   }
 
-  /** Warns, the first time, where there is no bitmap; silent about a clear bit. @kernel __kho_unpreserve_order */
+  /**
+   * Warns, the first time, where there is no bitmap; silent about a clear bit.
+   * @kernel __kho_unpreserve_order @simplified under a mutex, where the kernel has no lock
+   */
   del(frame: Pfn, order: Order): void {
     const slot = slotOf(frame, order);
     this.#chargeLookup(slot % ROW);
@@ -161,7 +167,7 @@ export class BitmapTracker implements PageTracker, Stateful {
 
   /**
    * Lists all bitmaps for the next kernel and frees the list there was: 0. On -ENOMEM (or -EINVAL: a chunk lies in
-   * scratch) the old list stands. The caller puts `mapPhys` into the root FDT. @kernel kho_mem_serialize
+   * scratch) the old list stands. The caller puts `mapPhys` into the root FDT. @kernel kho_mem_serialize, kho_mem_ser_free
    */
   finalize(): number {
     const chunks: Pfn[] = [];
@@ -218,7 +224,10 @@ export class BitmapTracker implements PageTracker, Stateful {
     return 0;
   }
 
-  /** Frame of a zeroed bitmap, or -ENOMEM, -EINVAL. @kernel xa_load_or_alloc */
+  /**
+   * Frame of a zeroed bitmap, or -ENOMEM, -EINVAL.
+   * @kernel xa_load_or_alloc @simplified every bitmap costs one xarray node, and one mutex stands for the xarrays' spinlocks
+   */
   #allocBitmap(): number {
     const { pages } = this.#kernel;
     const bitmap = pages.alloc(ORDER_0, this.#bitmapOwner, BITMAP, ZEROED);

@@ -55,7 +55,10 @@ export interface BlockGeometry {
 /** What blocks hold whose entries take `bytes`. */
 export const blocksOf = (bytes: number): BlockGeometry => ({ entryBytes: bytes, maxBlocks: KHO_MAX_BLOCKS });
 
-/** Takes a page that is no longer in any set. */
+/**
+ * Takes a page that is no longer in any set: it unpreserves or restores it, and frees it.
+ * @kernel kho_block_free_ser
+ */
 export type FreeBlock = (address: Phys) => void;
 
 export class KhoBlockSet {
@@ -67,7 +70,10 @@ export class KhoBlockSet {
   readonly #rows: Column;
   readonly #row: number;
 
-  /** The set whose row begins at word `row` of `rows`. @kernel kho_block_set_init */
+  /**
+   * The set whose row begins at word `row` of `rows`.
+   * @kernel kho_block_set_init @simplified entries larger than a block are a fault of luosim, not a warning
+   */
   constructor(table: KhoBlockTable, { entryBytes, maxBlocks }: BlockGeometry, rows: Column, row: number) {
     this.table = table;
     this.entryBytes = entryBytes;
@@ -153,7 +159,7 @@ export class KhoBlockSet {
   /**
    * Makes room for `count` entries in all: 0; -EINVAL for a set that was handed over; -ENOMEM, -ENOSPC with the blocks
    * there were. A page is allocated and preserved before anything can be said against it.
-   * @kernel kho_block_set_grow @kernel kho_block_set_grow_one
+   * @kernel kho_block_set_grow, kho_block_set_grow_one, kho_block_alloc_ser
    */
   *grow(task: Task, out: KhoOut, count: number, owner: Owner, point: Point): Op<number> {
     if (this.incoming) {
@@ -171,7 +177,10 @@ export class KhoBlockSet {
     return err;
   }
 
-  /** Unlinks the last block: its address, for the caller to give back; 0 without one. @kernel kho_block_set_shrink_one */
+  /**
+   * Unlinks the last block: its address, for the caller to give back; 0 without one.
+   * @kernel kho_block_set_shrink_one @simplified the block is unlinked before its page is freed, and not after
+   */
   shrinkOne(): Phys | 0 {
     const { table, last } = this;
     assert((last === NO_BLOCK) === (this.nblocks === 0), 'a set has the blocks it counts');

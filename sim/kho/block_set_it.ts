@@ -78,7 +78,7 @@ export class KhoBlockSetIt implements Stateful {
     return true;
   }
 
-  /** @kernel kho_block_entry @kernel kho_block_entries */
+  /** @kernel kho_block_entry, kho_block_entries */
   #entry(i: number): Phys {
     return (this.#set.table.address(this.#block) + HEADER_BYTES + i * this.#set.entryBytes) as Phys;
   }

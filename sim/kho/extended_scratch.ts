@@ -13,7 +13,11 @@ import { walkIncoming } from './trackers.ts';
 /** KHO_SCRATCH_EXT_BLKSIZE. */
 const BLOCK_BYTES = 2 ** 30;
 
-/** Marks all free blocks as scratch. @kernel kho_extend_scratch */
+/**
+ * Marks all free blocks as scratch.
+ * @kernel kho_extend_scratch, kho_ext_walk_leaf, kho_ext_walk_node, kho_ext_mark_scratch @simplified a set stands for
+ * the temporary tree, and cannot fail for want of memory
+ */
 export function extendScratch(kernel: Kernel, memblock: Memblock, mapPhys: Phys): void {
   const { ram } = kernel.machine;
   const busy = new Set<number>();

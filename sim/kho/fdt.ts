@@ -42,7 +42,10 @@ function textAt(fdt: Uint8Array, start: number, end: number): string | undefined
   return text;
 }
 
-/** @returns 0 or BADMAGIC, BADVERSION, TRUNCATED: whether the header is sound. The tree itself is not looked at. @kernel fdt_check_header */
+/**
+ * @returns 0 or BADMAGIC, BADVERSION, TRUNCATED: whether the header is sound. The tree itself is not looked at.
+ * @kernel fdt_check_header @simplified versions before 16 are BADVERSION, bytes that end before totalsize TRUNCATED
+ */
 export function checkHeader(fdt: Uint8Array): number {
   if (readWord(fdt, FDT_HEADER.magic) !== FDT_MAGIC) return -FDT_ERR.BADMAGIC;
   const version = readWord(fdt, FDT_HEADER.version);
@@ -67,7 +70,11 @@ export function checkHeader(fdt: Uint8Array): number {
   return sound ? 0 : -FDT_ERR.TRUNCATED;
 }
 
-/** The weaker check in front of every lookup: totalsize, or BADMAGIC, BADSTATE, BADVERSION, TRUNCATED. @kernel fdt_ro_probe_ */
+/**
+ * The weaker check in front of every lookup: totalsize, or BADMAGIC, BADSTATE, BADVERSION, TRUNCATED.
+ * @kernel fdt_ro_probe_ @simplified versions before 16 are BADVERSION, an unfinished blob BADSTATE, bytes that end
+ * before totalsize TRUNCATED
+ */
 export function probe(fdt: Uint8Array): number {
   const magic = readWord(fdt, FDT_HEADER.magic);
   if (magic === FDT_SW_MAGIC) return -FDT_ERR.BADSTATE;
@@ -183,7 +190,10 @@ export function subnodeOffset(fdt: Uint8Array, parent: number, name: string): nu
   return walk.depth < 0 ? -FDT_ERR.NOTFOUND : node;
 }
 
-/** The node at an absolute path, `/` the root; BADPATH if it does not begin with a slash. @kernel fdt_path_offset */
+/**
+ * The node at an absolute path, `/` the root; BADPATH if it does not begin with a slash.
+ * @kernel fdt_path_offset @simplified paths know no aliases
+ */
 export function pathOffset(fdt: Uint8Array, path: string): number {
   const err = probe(fdt);
   if (err < 0) return err;
@@ -261,13 +271,22 @@ export function getProperty(fdt: Uint8Array, node: number, name: string): Uint8A
   return property < 0 ? undefined : valueAt(fdt, property);
 }
 
-/** The properties of a node in the order of the blob; name undefined where the strings block is broken. */
-export function properties(fdt: Uint8Array, node: number): { name: string | undefined; value: Uint8Array }[] {
-  const found: { name: string | undefined; value: Uint8Array }[] = [];
+export interface Property {
+  /** Undefined where the strings block is broken. */
+  readonly name: string | undefined;
+  readonly value: Uint8Array;
+  /** Offset of the value in the blob. */
+  readonly at: number;
+}
+
+/** The properties of a node in the order of the blob. */
+export function properties(fdt: Uint8Array, node: number): Property[] {
+  const found: Property[] = [];
   const base = readWord(fdt, FDT_HEADER.structOffset);
-  for (let at = propertyFrom(fdt, insideNode(fdt, node)); at >= 0; ) {
-    found.push({ name: stringAt(fdt, readWord(fdt, base + at + 8)), value: valueAt(fdt, at) });
-    at = propertyFrom(fdt, nextTag(fdt, at).next);
+  for (let offset = propertyFrom(fdt, insideNode(fdt, node)); offset >= 0; ) {
+    const name = stringAt(fdt, readWord(fdt, base + offset + 8));
+    found.push({ name, value: valueAt(fdt, offset), at: base + offset + FDT_PROP_BYTES });
+    offset = propertyFrom(fdt, nextTag(fdt, offset).next);
   }
   return found;
 }

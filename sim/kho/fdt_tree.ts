@@ -41,7 +41,7 @@ function blocksMisordered(fdt: Uint8Array, reserveBytes: number): boolean {
   );
 }
 
-/** Bytes of the reserve map with its end, or TRUNCATED. @kernel fdt_num_mem_rsv */
+/** Bytes of the reserve map with its end, or TRUNCATED. @kernel fdt_num_mem_rsv @simplified in bytes, not in entries */
 function reserveMapBytes(fdt: Uint8Array): number {
   const total = readWord(fdt, FDT_HEADER.totalsize);
   const start = readWord(fdt, FDT_HEADER.reserveOffset);
@@ -66,7 +66,8 @@ export class FdtTree {
   /**
    * Opens a copy of `bytes` in a buffer of `bufferBytes`. Bytes behind the blob are kept where they are, as when the
    * kernel opens a tree into its own page. Errors: those of `probe`, NOSPACE, BADVERSION below 17, BADLAYOUT where
-   * libfdt would put the blocks in order first. @kernel fdt_open_into
+   * libfdt would put the blocks in order first.
+   * @kernel fdt_open_into @simplified versions before 17 and blocks out of order are refused, not put right
    */
   static open(bytes: Uint8Array, bufferBytes: number): FdtTree | number {
     const total = probe(bytes);

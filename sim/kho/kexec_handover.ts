@@ -56,11 +56,11 @@ export class Kho implements Stateful {
   readonly in: KhoIn;
   readonly #kernel: Kernel;
   readonly #fdtLock: Mutex;
-  /** kho_is_enabled(): `kho=` and every boot step so far. */
+  /** `kho=` and every boot step so far. @kernel kho_is_enabled */
   enabled: boolean;
   scratch: readonly ScratchArea[] = [];
   scratchArrayPhys = 0;
-  /** Root FDT of the previous kernel; 0 unless this boot is a handover. */
+  /** Root FDT of the previous kernel; 0 unless this boot is a handover. @kernel kho_get_fdt */
   incomingFdtPhys = 0;
   /** What the previous kernel said of itself. */
   incomingMetadata: KexecMetadata | undefined;
@@ -86,7 +86,11 @@ export class Kho implements Stateful {
     return this.incomingFdtPhys !== 0;
   }
 
-  /** Accepts the handover or says why not and goes on as a cold boot. @kernel kho_populate */
+  /**
+   * Accepts the handover or says why not and goes on as a cold boot.
+   * @kernel kho_populate @simplified the length of the scratch array follows from the machine's nodes; an array outside
+   * memory is refused without its own line in the log; x86's first MiB is not scratch meanwhile
+   */
   populate(params: BootParams, memblock: Memblock): void {
     const { machine, revision } = this.#kernel;
     const map = readRoot(machine.ram, params.fdtPhys, revision.khoCompatible);
@@ -110,13 +114,23 @@ export class Kho implements Stateful {
     this.#print('found kexec handover data.');
   }
 
-  /** Before struct pages are set up: early allocations get room. @kernel kho_memory_init_early */
+  /**
+   * Before struct pages are set up: early allocations get room. kho_populate has added the areas to memblock as they
+   * stand in the array; the first use of one that no memory answers is the end. @kernel kho_memory_init_early
+   */
   memoryInitEarly(memblock: Memblock): void {
-    if (!this.isKhoBoot || !this.#kernel.has(KHO_EXTENDED_SCRATCH)) return;
-    extendScratch(this.#kernel, memblock, this.#incomingMapPhys as Phys);
+    if (!this.isKhoBoot) return;
+    const { ram } = this.#kernel.machine;
+    const lost = this.scratch.find(({ start, bytes }) => bytes > 0 && !ram.has(start, bytes));
+    if (lost !== undefined) throw new PageFault(lost.start);
+    if (this.#kernel.has(KHO_EXTENDED_SCRATCH))
+      extendScratch(this.#kernel, memblock, this.#incomingMapPhys as Phys);
   }
 
-  /** Runs right before memory is handed to the page allocator. @kernel kho_memory_init */
+  /**
+   * Runs right before memory is handed to the page allocator.
+   * @kernel kho_memory_init @simplified there are no kdump kernels, in which v7.3 switches KHO off
+   */
   memoryInit(memblock: Memblock): void {
     if (this.isKhoBoot) {
       this.#releaseScratch();
@@ -126,7 +140,10 @@ export class Kho implements Stateful {
     }
   }
 
-  /** @kernel kho_init */
+  /**
+   * @kernel kho_init @simplified without debugfs; a failure in a handover boot leaves the scratch areas alone, which the
+   * kernel gives back although they are free already
+   */
   *init(task: Task): Op<void> {
     const kernel = this.#kernel;
     if (!this.enabled) return;
@@ -203,7 +220,10 @@ export class Kho implements Stateful {
       state as [boolean, readonly ScratchArea[], number, number, KexecMetadata | undefined];
   }
 
-  /** Marks the pageblocks of the inherited areas; free_all then gives them to the CMA lists. @kernel kho_release_scratch */
+  /**
+   * Marks the pageblocks of the inherited areas; free_all then gives them to the CMA lists. (v7.3 has no such step: it
+   * marks them when it initialises the memory map, to the same end.) @kernel kho_release_scratch
+   */
   #releaseScratch(): void {
     for (const area of this.scratch) {
       const { start, end } = framesOf(area);
@@ -211,7 +231,12 @@ export class Kho implements Stateful {
     }
   }
 
-  /** Reserves and stamps every preserved block. @kernel kho_mem_retrieve */
+  /**
+   * Reserves and stamps every preserved block.
+   * @kernel kho_mem_retrieve
+   * @kernel kho_preserved_memory_reserve @simplified the size of a block is exact, where some kernels compute it in 32
+   * bits, which order 19 overflows
+   */
   #retrieveMemory(memblock: Memblock): void {
     const { machine, frames, trace } = this.#kernel;
     walkIncoming(this.#kernel, machine.ram, this.#incomingMapPhys as Phys, (address, order) => {
@@ -243,7 +268,11 @@ export class Kho implements Stateful {
     this.#print(`scratch areas: lowmem: ${mib(0)}MiB global: ${mib(1)}MiB pernode: ${mib(2)}MiB`);
   }
 
-  /** Turns the areas into CMA pageblocks and gives them to the buddy allocator. */
+  /**
+   * Turns the areas into CMA pageblocks and gives them to the buddy allocator.
+   * @kernel init_cma_reserved_pageblock @simplified an area goes as a whole to the tails of the lists, where the kernel
+   * frees it block by block to their heads
+   */
   #scratchToCma(): void {
     const { buddy } = this.#kernel;
     for (const area of this.scratch) {
@@ -281,7 +310,10 @@ export class Kho implements Stateful {
     return err;
   }
 
-  /** A boot step failed: what was set up is freed, the scratch areas go back to ordinary memory. */
+  /**
+   * A boot step failed: what was set up is freed, the scratch areas go back to ordinary memory.
+   * @kernel kho_radix_destroy_tree, __kho_radix_destroy_tree
+   */
   #disable(): void {
     const { pages, buddy } = this.#kernel;
     if (this.#root !== undefined) pages.put(pfnOf(this.#root.phys));

@@ -37,7 +37,10 @@ export class KhoOut {
     this.#scratch = scratch;
   }
 
-  /** 0, -EINVAL (scratch, or KHO off: both warn), -ENOMEM. @kernel kho_preserve_folio */
+  /**
+   * 0, -EINVAL (scratch, or KHO off: both warn), -ENOMEM.
+   * @kernel kho_preserve_folio @simplified with KHO off it refuses in v6.19, too, and warns every time
+   */
   *preserveFolio(task: Task, frame: Pfn): Op<number> {
     const order = this.#kernel.frames.order(frame);
     if (this.#overlapsScratch(frame, pagesOf(order))) return -ERRNO.EINVAL;
@@ -49,7 +52,21 @@ export class KhoOut {
     return err;
   }
 
-  /** @kernel kho_unpreserve_folio */
+  // For callers below which another generator would be one too many: they take tracker.lock themselves.
+
+  /** kho_preserve_folio, or kho_preserve_pages of one aligned block, under tracker.lock. */
+  addLocked(frame: Pfn, order: Order): number {
+    if (this.#overlapsScratch(frame, pagesOf(order))) return -ERRNO.EINVAL;
+    return this.tracker?.add(frame, order) ?? this.#off('kho_preserve_folio');
+  }
+
+  /** kho_unpreserve_folio, or kho_unpreserve_pages of one aligned block, under tracker.lock. */
+  delLocked(frame: Pfn, order: Order): void {
+    if (this.tracker === undefined) this.#off('kho_unpreserve_folio');
+    else this.tracker.del(frame, order);
+  }
+
+  /** @kernel kho_unpreserve_folio @simplified with KHO off it warns every time */
   *unpreserveFolio(task: Task, frame: Pfn): Op<void> {
     const { tracker } = this;
     if (tracker === undefined) {
@@ -61,7 +78,10 @@ export class KhoOut {
     tracker.lock.unlock(task);
   }
 
-  /** Preserves `nr` pages from `first`; undone completely on failure. @kernel kho_preserve_pages */
+  /**
+   * Preserves `nr` pages from `first`; undone completely on failure.
+   * @kernel kho_preserve_pages @simplified with KHO off it refuses in v6.19, too, and warns every time
+   */
   *preservePages(task: Task, first: Pfn, nr: number): Op<number> {
     if (this.#overlapsScratch(first, nr)) return -ERRNO.EINVAL;
     const { tracker } = this;
@@ -80,7 +100,10 @@ export class KhoOut {
     return err;
   }
 
-  /** The range must be one that was preserved: the split has to come out the same. @kernel kho_unpreserve_pages */
+  /**
+   * The range must be one that was preserved: the split has to come out the same.
+   * @kernel kho_unpreserve_pages, __kho_unpreserve @simplified with KHO off it warns every time
+   */
   *unpreservePages(task: Task, first: Pfn, nr: number): Op<void> {
     const { tracker } = this;
     if (tracker === undefined) {
@@ -99,7 +122,8 @@ export class KhoOut {
 
   /**
    * Address of a zeroed, preserved folio of at least `bytes`; or -EINVAL for 0 bytes and with KHO off, -E2BIG above
-   * the largest order, -ENOMEM. @kernel kho_alloc_preserve
+   * the largest order, -ENOMEM.
+   * @kernel kho_alloc_preserve @simplified with KHO off it refuses in v6.19, too, and warns every time
    */
   *allocPreserve(task: Task, bytes: number, owner: Owner, point: Point): Op<number> {
     if (bytes === 0) return -ERRNO.EINVAL;
@@ -124,7 +148,7 @@ export class KhoOut {
     return physOf(frame);
   }
 
-  /** @kernel kho_unpreserve_free */
+  /** @kernel kho_unpreserve_free @simplified with KHO off it warns every time */
   *unpreserveFree(task: Task, address: Phys | 0): Op<void> {
     if (address === 0) return;
     const frame = pfnOf(address);
@@ -140,7 +164,7 @@ export class KhoOut {
     this.#kernel.pages.put(frame);
   }
 
-  /** The next aligned block of a range: as large as alignment, length and memory nodes allow. */
+  /** The next aligned block of a range: as large as alignment, length and memory nodes allow. @kernel __kho_preserve_pages_order */
   #blockAt(at: number, end: number): Block {
     let order = at === 0 ? 52 : trailingZeros(at);
     while (at + 2 ** order > end) order--;

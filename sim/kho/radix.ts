@@ -26,12 +26,12 @@ const TOP = KHO_TREE_MAX_DEPTH - 1;
 const TABLE_SLOTS = 2 ** KHO_TABLE_SIZE_LOG2;
 const BITMAP_BITS = 2 ** KHO_BITMAP_SIZE_LOG2;
 
-/** A key: below 2^53, so a number holds it exactly. @kernel kho_radix_encode_key */
+/** A key: below 2^53, so a number holds it exactly. @kernel kho_radix_encode_key, kho_encode_radix_key */
 export function radixKey(frame: Pfn, order: Order): number {
   return 2 ** (KHO_ORDER_0_LOG2 - order) + Math.floor(frame / 2 ** order);
 }
 
-/** The block a key stands for. @kernel kho_radix_decode_key */
+/** The block a key stands for. @kernel kho_radix_decode_key, kho_decode_radix_key */
 export function radixBlock(key: number): { readonly frame: Pfn; readonly order: Order } {
   // No writer sets key 0; a corrupted leaf can, and fls64(0) makes it a block of order 53.
   if (key === 0) return { frame: 0 as Pfn, order: (KHO_ORDER_0_LOG2 + 1) as Order };
@@ -63,7 +63,10 @@ export class RadixTracker implements PageTracker {
     this.#owner = kernel.frames.owner('kho radix node');
   }
 
-  /** @kernel kho_radix_add_page */
+  /**
+   * @kernel kho_radix_add_page, kho_radix_add_key
+   * @kernel kho_radix_alloc_node @simplified always from the page allocator, never from memblock
+   */
   add(frame: Pfn, order: Order): number {
     const { ram } = this.#kernel.machine;
     const key = radixKey(frame, order);
@@ -90,7 +93,7 @@ export class RadixTracker implements PageTracker {
     return 0;
   }
 
-  /** @kernel kho_radix_del_page */
+  /** @kernel kho_radix_del_page, kho_radix_del_key */
   del(frame: Pfn, order: Order): void {
     const { ram } = this.#kernel.machine;
     this.#kernel.charge(STEP.treeLevel, KHO_TREE_MAX_DEPTH);
@@ -126,7 +129,7 @@ export class RadixTracker implements PageTracker {
     return nodes;
   }
 
-  /** Frees the pages that a failed add linked. */
+  /** Frees the pages that a failed add linked. @kernel kho_radix_free_node */
   #undo(added: readonly Pfn[], anchor: number): number {
     if (anchor !== 0) this.#kernel.machine.ram.store64(anchor, 0);
     for (const page of added) this.#kernel.pages.free(page, 0 as Order);
@@ -151,7 +154,9 @@ export class EndlessWalk extends Error {
 
 /**
  * Visits every key, ascending: larger orders first, then by address. `onNode` sees each page of the tree before its
- * children. Throws EndlessWalk after more nodes than RAM has frames. @kernel kho_radix_walk_tree
+ * children. Throws EndlessWalk after more nodes than RAM has frames.
+ * @kernel kho_radix_walk_tree, __kho_radix_walk_tree @simplified without radix_tree.lock; a tree without end is found
+ * out, and the boot ends in a panic
  */
 export function walkRadixTree(
   ram: Ram,

@@ -47,7 +47,7 @@ export class KhoIn {
     else this.#kernel.pages.put(frame);
   }
 
-  /** @kernel kho_restore_page */
+  /** @kernel kho_restore_page @simplified it warns every time, not once */
   #restorePage(address: Phys, owner: Owner, isFolio: boolean): Pfn | -1 {
     const { frames, buddy, machine } = this.#kernel;
     const frame = pfnOf(address);

@@ -77,7 +77,11 @@ export class RootFdt {
     return err;
   }
 
-  /** 0, -EEXIST for a known name, -ENOMEM where the page is full. @kernel kho_add_subtree */
+  /**
+   * 0, -EEXIST for a known name, -ENOMEM where the page is full.
+   * @kernel kho_add_subtree @simplified where a property does not fit, v6.19, too, takes the node out again and answers
+   * -ENOMEM; no entry in debugfs
+   */
   add(name: string, blob: Phys, bytes: number): number {
     const tree = this.#open();
     if (typeof tree === 'number') return -ERRNO.ENOMEM;
@@ -117,6 +121,7 @@ export class RootFdt {
 /**
  * Accepts or refuses an incoming root: the address of the preserved-memory map, or why not, in the kernel's words.
  * @kernel kho_populate
+ * @kernel kho_get_mem_map_phys, kho_get_mem_map @simplified a map at 0 is logged, too, as one that is missing
  */
 export function readRoot(ram: Ram, fdtPhys: Phys, compatible: string): Phys | RootRefused {
   const at = `0x${fdtPhys.toString(16)}`;

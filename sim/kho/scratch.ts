@@ -31,7 +31,13 @@ export interface ScratchReservation {
   readonly areas: readonly ScratchArea[];
 }
 
-/** Takes the areas at a cold boot; a string is the reason why it could not. @kernel kho_reserve_scratch */
+/**
+ * Takes the areas at a cold boot; a string is the reason why it could not.
+ * @kernel kho_reserve_scratch @simplified v6.19, too, logs which area it was
+ * @kernel scratch_size_update @simplified always 200 %, without huge pages to subtract; v6.19 rounds lowmem before it
+ * subtracts it from global, here lowmem is rounded afterwards
+ * @kernel scratch_size_node @simplified always 200 %, without huge pages to subtract
+ */
 export function reserveScratch(
   memblock: Memblock,
   nodes: number,
@@ -87,7 +93,9 @@ export function scratchOverlap(areas: readonly ScratchArea[], address: Phys, byt
 
 /**
  * Where a kexec segment goes: top down in the first area with room above what `taken` says is used; undefined is
- * -EADDRNOTAVAIL. @kernel kho_locate_mem_hole
+ * -EADDRNOTAVAIL.
+ * @kernel kho_walk_scratch
+ * @kernel kho_locate_mem_hole @simplified with KHO off it is not modelled where a segment goes
  */
 export function locateSegment(
   areas: readonly ScratchArea[],

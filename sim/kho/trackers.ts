@@ -15,7 +15,7 @@ import type { BlockVisitor, PageTracker } from './tracker.ts';
 
 const ROOT_NODE = definePoint('kho_init', 'radix root', 'fault');
 
-/** The outgoing tracker, empty; or undefined where its first page cannot be had. */
+/** The outgoing tracker, empty; or undefined where its first page cannot be had. @kernel kho_radix_init_tree */
 export function makeTracker(kernel: Kernel, scratch: () => readonly ScratchArea[]): PageTracker | undefined {
   if (kernel.revision.parts.tracker === 'bitmaps') {
     const inScratch = (page: Pfn): boolean =>

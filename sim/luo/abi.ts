@@ -85,3 +85,18 @@ export const LUO_FDT_FLB_HEADER = 'luo-flb-header';
 export const LUO_SESSION_ARRAY_SER = struct('luo_session_header_ser', { count: u64 });
 /** Sessions in the array, LUO_SESSION_MAX: 819. */
 export const LUO_SESSION_MAX = entriesIn(LUO_SESSION_BYTES, LUO_SESSION_ARRAY_SER, LUO_SESSION_SER);
+
+/*
+ * Files of a session: up to v7.1 a region of 2 pages with 128 entries and no header; april-v1 blocks of 2 pages (inferred
+ * but for the header); v7.3 block sets of one-page blocks (kho/abi.ts).
+ *
+ *   0        64       128                 8192           0     8      16       80                 8144   8192
+ *   | file 0 | file 1 | ...  | file 127 |                | next | count | file 0 | ... | file 126 | -    |
+ */
+export const LUO_FILE_PAGES = 2;
+export const LUO_FILE_BYTES = LUO_FILE_PAGES * PAGE_SIZE;
+/** Files in the region, LUO_FILE_MAX: 128. */
+export const LUO_FILE_MAX = Math.floor(LUO_FILE_BYTES / LUO_FILE_SER.size);
+export const LUO_FILE_BLOCK_SER = struct('luo_file_header_ser', { next: u64, count: u64 });
+/** Files in a block of the chain: 127. */
+export const LUO_FILES_PER_BLOCK = entriesIn(LUO_FILE_BYTES, LUO_FILE_BLOCK_SER, LUO_FILE_SER);

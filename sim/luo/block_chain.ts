@@ -11,7 +11,7 @@ import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { type Order, orderOf, type Phys } from '../base/units.ts';
 import { Column, type Storage } from '../machine/column.ts';
-import type { Stateful } from '../machine/journal.ts';
+import type { Journal, Stateful } from '../machine/journal.ts';
 import type { Ram } from '../machine/ram.ts';
 import {
   LUO_MAX_BLOCKS,
@@ -145,7 +145,7 @@ export function countBlocks(ram: Ram, head: Phys, { maxBlocks }: ChainGeometry):
 }
 
 /** Reads a chain as it lies there: counts are trusted, empty blocks skipped. */
-export class IncomingBlockChain implements IncomingStore {
+export class IncomingBlockChain implements IncomingStore, Stateful {
   readonly #ram: Ram;
   readonly #head: Phys;
   readonly #restoreFree: (address: Phys) => void;
@@ -153,11 +153,12 @@ export class IncomingBlockChain implements IncomingStore {
   #block: number;
   #slot = 0;
 
-  constructor(ram: Ram, head: Phys, restoreFree: (address: Phys) => void) {
+  constructor(journal: Journal, ram: Ram, head: Phys, restoreFree: (address: Phys) => void) {
     this.#ram = ram;
     this.#head = head;
     this.#block = head;
     this.#restoreFree = restoreFree;
+    journal.enlist(this);
   }
 
   nextSlot(): number {
@@ -176,16 +177,25 @@ export class IncomingBlockChain implements IncomingStore {
       at = next;
     }
   }
+
+  capture(): unknown {
+    return [this.#block, this.#slot];
+  }
+
+  reinstate(state: unknown): void {
+    [this.#block, this.#slot] = state as [number, number];
+  }
 }
 
 /** Counts the blocks; a chain with too many is refused, a cycle with it. @kernel luo_session_setup_incoming */
 export function blockChainOpener(
+  journal: Journal,
   ram: Ram,
   restoreFree: (address: Phys) => void,
   geometry: ChainGeometry,
 ): OpenIncoming {
   return (head) => {
     const blocks = countBlocks(ram, head, geometry);
-    return blocks < 0 ? blocks : new IncomingBlockChain(ram, head, restoreFree);
+    return blocks < 0 ? blocks : new IncomingBlockChain(journal, ram, head, restoreFree);
   };
 }

@@ -9,7 +9,6 @@
  * The root is an FDT of one page that stays mapped, and reserved, in the next kernel (up to v7.1, april-v1), or struct
  * luo_ser (v7.3), freed once it is read.
  */
-import { assert } from '../base/assert.ts';
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
@@ -20,7 +19,9 @@ import type { Subtree } from '../kho/root_fdt.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Task } from '../sched/task.ts';
 import { LUO_FDT_BYTES, LUO_SER, LUO_SUBTREE } from './abi.ts';
-import { serializeFlb, setupOutgoingFlb } from './flb.ts';
+import type { LuoFiles } from './file.ts';
+import { setupOutgoingFlb } from './flb.ts';
+import { LiveUpdateTest } from './liveupdate_test.ts';
 import { readFdtNodes, readFdtRoot, writeFdtRoot } from './root_fdt.ts';
 import { LUO_COMPATIBLE_BYTES, readSerRoot, textBytes } from './root_ser.ts';
 import { LuoSessions } from './session.ts';
@@ -41,7 +42,7 @@ export class Luo implements Stateful {
   readonly sessions: LuoSessions;
   readonly #kernel: Kernel;
   readonly #kho: Kho;
-  /** liveupdate_enabled(): `liveupdate=` and every start-up step so far. */
+  /** `liveupdate=` and every start-up step so far. @kernel liveupdate_enabled */
   enabled: boolean;
   /** Number of the incoming update; 0 on a cold boot. */
   liveupdateNum = 0;
@@ -54,11 +55,19 @@ export class Luo implements Stateful {
     this.#kernel = kernel;
     this.#kho = kho;
     this.enabled = kernel.options.liveupdate;
-    this.sessions = new LuoSessions(kernel, kho, vfs);
+    this.sessions = new LuoSessions(kernel, kho, vfs, () => this.enabled);
+    if (kernel.options.liveupdateTest === true) {
+      const test = new LiveUpdateTest(kernel, this.files.flbs);
+      this.files.handlers.onRegister = (task, handler) => test.registerFlbs(task, handler);
+    }
     kernel.machine.journal.enlist(this);
   }
 
-  /** Reads what the previous kernel left; an error panics. @kernel liveupdate_early_init */
+  get files(): LuoFiles {
+    return this.sessions.files;
+  }
+
+  /** Reads what the previous kernel left; an error panics. @kernel liveupdate_early_init, luo_restore_fail */
   earlyInit(): void {
     const err = this.#earlyStartup();
     if (err === 0) return;
@@ -80,7 +89,7 @@ export class Luo implements Stateful {
     if (!this.enabled) return 0;
     let err = yield* this.sessions.serialize(task);
     if (err === 0) {
-      serializeFlb(this.#kernel, this.flbPhys as Phys);
+      yield* this.files.flbs.serialize(task, this.flbPhys as Phys);
       const finalized = yield* this.#kho.finalize(task);
       if (finalized !== 0) {
         // The sessions stay as they were serialized: nothing is undone.
@@ -166,6 +175,7 @@ export class Luo implements Stateful {
       const nodes = readFdtNodes(fdt.bytes, revision.sessionCompatible);
       if (nodes.complaint !== undefined) this.#print(nodes.complaint);
       const err = nodes.sessionsPa === undefined ? 0 : this.sessions.setupIncoming(nodes.sessionsPa);
+      if (err === 0) this.files.flbs.incomingPhys = nodes.flbsPa ?? 0;
       return err !== 0 ? err : nodes.err;
     };
     return { number: fdt.number, setUp };
@@ -178,11 +188,19 @@ export class Luo implements Stateful {
       this.#print(ser);
       return -ERRNO.EINVAL;
     }
-    const setUp = (): number => (ser.sessionsPa === 0 ? 0 : this.sessions.setupIncoming(ser.sessionsPa));
+    const setUp = (): number => {
+      const err = ser.sessionsPa === 0 ? 0 : this.sessions.setupIncoming(ser.sessionsPa);
+      if (err === 0) this.files.flbs.incomingPhys = ser.flbsPa;
+      return err;
+    };
     return { number: ser.number, setUp };
   }
 
-  /** Builds the outgoing root FDT. A failure leaves the regions of sessions and FLBs allocated. @kernel luo_fdt_setup */
+  /**
+   * Builds the outgoing root FDT. A failure leaves the regions of sessions and FLBs allocated.
+   * @kernel luo_fdt_setup @simplified ends at the first step that fails, where the kernel allocates the FLB page even so
+   * and ORs the errors together
+   */
   *#fdtSetup(task: Task): Op<number> {
     const kernel = this.#kernel;
     const owner = kernel.frames.owner('luo fdt');
@@ -222,9 +240,11 @@ export class Luo implements Stateful {
     ram.storeBytes(ser, textBytes(kernel.revision.luoCompatible, LUO_COMPATIBLE_BYTES));
     ram.store64(ser + LUO_SER.at.liveupdate_num, this.liveupdateNum + 1);
     let err = yield* this.sessions.setupOutgoing(task);
-    assert(err === 0, 'nothing is allocated for sessions before there are any');
-    this.sessions.publish = (headPhys) => ram.store64(ser + LUO_SER.at.sessions_pa, headPhys);
-    const flb = yield* setupOutgoingFlb(kernel, this.#kho, task);
+    const publish = (headPhys: number): void => ram.store64(ser + LUO_SER.at.sessions_pa, headPhys);
+    // A store that has its block from boot (no release had one under luo_ser) is found where it is.
+    if (this.sessions.store.blocksAtBoot > 0) publish(this.sessions.store.headPhys);
+    else this.sessions.serializer.publish = publish;
+    const flb = err === 0 ? yield* setupOutgoingFlb(kernel, this.#kho, task) : err;
     err = Math.min(flb, 0);
     if (err === 0) {
       this.flbPhys = flb;

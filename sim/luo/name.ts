@@ -21,6 +21,16 @@ export function normaliseName(words: Int32Array, at: number): boolean {
   return false;
 }
 
+/** Copies a normalised name 8 bytes at a time, and nothing behind those that have its NUL. @kernel strscpy */
+export function copyName(target: Int32Array, to: number, words: Int32Array, at: number): void {
+  for (let k = 0; k < NAME_WORDS; k += 2) {
+    const [low, high] = [words[at + k] as number, words[at + k + 1] as number];
+    target[to + k] = low;
+    target[to + k + 1] = high;
+    if (hasZero(low) || hasZero(high)) return;
+  }
+}
+
 /** Whether a name is terminated and not empty: 1 to 63 bytes. */
 export function isValidName(words: Int32Array, at: number): boolean {
   if (((words[at] as number) & 0xff) === 0) return false;

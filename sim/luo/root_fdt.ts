@@ -27,6 +27,8 @@ export interface FdtRoot {
 export interface FdtNodes {
   /** First region of the session store, where the session node is whole. */
   readonly sessionsPa: Phys | undefined;
+  /** undefined where the FLB node is not usable. */
+  readonly flbsPa: Phys | undefined;
   /** 0, or the errno of the first node that is not. */
   readonly err: number;
   /** What the kernel says of that. */
@@ -62,7 +64,10 @@ export function writeFdtRoot(
   return writer;
 }
 
-/** The incoming root, or the kernel's complaint (-EINVAL). @kernel luo_early_startup */
+/**
+ * The incoming root, or the kernel's complaint (-EINVAL).
+ * @kernel luo_early_startup @simplified a missing property, or one of a wrong length, is logged with [0]
+ */
 export function readFdtRoot(ram: Ram, blob: Subtree, compatible: string): FdtRoot | string {
   const bytes = ram.loadBytes(blob.phys, LUO_FDT_BYTES);
   const match = nodeCheckCompatible(bytes, 0, compatible);
@@ -72,10 +77,15 @@ export function readFdtRoot(ram: Ram, blob: Subtree, compatible: string): FdtRoo
   return { bytes, number: number.value };
 }
 
-/** Sessions, then FLBs. @kernel luo_session_setup_incoming, luo_flb_setup_incoming */
+/**
+ * Sessions, then FLBs.
+ * @kernel luo_session_setup_incoming @simplified a missing property, or one of a wrong length, is logged with [0]
+ * @kernel luo_flb_setup_incoming
+ */
 export function readFdtNodes(fdt: Uint8Array, sessionCompatible: string): FdtNodes {
   const broken = (complaint: string, err: number, sessionsPa?: Phys): FdtNodes => ({
     sessionsPa,
+    flbsPa: undefined,
     err,
     complaint,
   });
@@ -96,8 +106,9 @@ export function readFdtNodes(fdt: Uint8Array, sessionCompatible: string): FdtNod
     const text = `FLB node is incompatible with '${LUO_FDT_FLB_COMPATIBLE}' [${match}]`;
     return broken(text, -ERRNO.EINVAL, sessionsPa);
   }
-  if (nativeU64(getProperty(fdt, flb, LUO_FDT_FLB_HEADER)) === undefined) {
+  const flbs = nativeU64(getProperty(fdt, flb, LUO_FDT_FLB_HEADER));
+  if (flbs === undefined) {
     return broken(`Unable to get FLB header property '${LUO_FDT_FLB_HEADER}' [0]`, -ERRNO.EINVAL, sessionsPa);
   }
-  return { sessionsPa, err: 0, complaint: undefined };
+  return { sessionsPa, flbsPa: flbs.value as Phys, err: 0, complaint: undefined };
 }

@@ -14,22 +14,23 @@
  *   deserialize   W(incoming) per insert; no lock keeps it from the reboot hook, only one opener runs it
  */
 import { assert } from '../base/assert.ts';
-import { ERRNO, printErrno } from '../base/errno.ts';
+import { ERRNO } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { DESERIALIZE_LATCH, NAME_CHECK, RETRIEVE_LOCK } from '../kernel/patches.ts';
+import { NAME_CHECK, RETRIEVE_LOCK } from '../kernel/patches.ts';
 import type { FileHandle, FileOperations, Vfs } from '../kernel/vfs.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
-import { STEP } from '../machine/cpu.ts';
 import type { Owner } from '../machine/frames.ts';
-import type { Stateful } from '../machine/journal.ts';
 import { RwSemaphore } from '../sched/rwsem.ts';
 import type { Task } from '../sched/task.ts';
-import { LUO_FILE_SET_SER, LUO_SESSION_SER } from './abi.ts';
-import { hashName, isValidName, NAME_WORDS, nameText, normaliseName } from './name.ts';
+import { LuoFiles } from './file.ts';
+import { finishFiles } from './file_incoming.ts';
+import { hashName, isValidName, NAME_WORDS, normaliseName } from './name.ts';
+import { SessionDeserializer, type SessionMaker } from './session_deserialize.ts';
 import { SessionList } from './session_list.ts';
-import type { IncomingStore, OpenIncoming, OutgoingStore } from './session_store.ts';
+import { SessionSerializer } from './session_serialize.ts';
+import type { OutgoingStore } from './session_store.ts';
 import { sessionStores } from './session_stores.ts';
 import { NO_SESSION, type SessionHandle, SessionTable } from './session_table.ts';
 
@@ -38,42 +39,30 @@ const INSERT = kernelFunction('luo_session_insert');
 const REMOVE = kernelFunction('luo_session_remove');
 const RETRIEVE = kernelFunction('luo_session_retrieve');
 const FINISH = kernelFunction('luo_session_finish_one');
-const SERIALIZE = kernelFunction('luo_session_serialize');
-const DESERIALIZE = kernelFunction('luo_session_deserialize');
 
 const BLOCK = definePoint('luo_session_insert', 'block', 'fault');
 const FIRST_BLOCK = definePoint('luo_session_setup_outgoing', 'block', 'fault');
-const FREEZE = definePoint('luo_session_freeze_one', 'freeze', 'fault');
 const LOOKED_UP = definePoint('luo_session_retrieve', 'unlocked');
-const SERIALIZED = definePoint('luo_session_serialize', 'unlocked');
 
-const NAME = LUO_SESSION_SER.at.name;
-const FILE_SET = LUO_SESSION_SER.at.file_set_ser;
-const SLOT_WORDS = LUO_SESSION_SER.size / 4;
-
-export class LuoSessions implements Stateful {
+export class LuoSessions {
   readonly table: SessionTable;
   readonly outgoing: SessionList;
   readonly incoming: SessionList;
   readonly store: OutgoingStore;
   /** Readers: whatever changes a session. Writer: the reboot hook, for ever once it has succeeded. */
   readonly serializeRwsem: RwSemaphore | undefined;
-  /** Tells the next kernel where the sessions are, where that is said at the reboot and not at boot. */
-  publish: ((headPhys: number) => void) | undefined;
-  readonly #openIncoming: OpenIncoming;
+  readonly files: LuoFiles;
+  readonly serializer: SessionSerializer;
+  readonly #deserializer: SessionDeserializer;
   readonly #kernel: Kernel;
   readonly #kho: Kho;
   readonly #vfs: Vfs;
   readonly #fileKind: number;
-  readonly #slot = new Int32Array(SLOT_WORDS);
   readonly #name = new Int32Array(NAME_WORDS);
-  #incomingHead = 0;
-  #incomingStore: IncomingStore | undefined;
-  #isDeserialized = false;
-  /** What every open after the first gets. */
-  #deserializeError = 0;
+  readonly #wanted = new Int32Array(NAME_WORDS);
 
-  constructor(kernel: Kernel, kho: Kho, vfs: Vfs) {
+  /** `enabled`: liveupdate_enabled(). */
+  constructor(kernel: Kernel, kho: Kho, vfs: Vfs, enabled: () => boolean) {
     this.#kernel = kernel;
     this.#kho = kho;
     this.#vfs = vfs;
@@ -82,21 +71,31 @@ export class LuoSessions implements Stateful {
     this.incoming = new SessionList(kernel, this.table, 'incoming');
     const stores = sessionStores(kernel, (address) => kho.in.restoreFree(address));
     this.store = stores.outgoing;
-    this.#openIncoming = stores.openIncoming;
+    const { table: sessions, incoming, outgoing } = this;
+    const lists = [incoming, outgoing];
+    this.files = new LuoFiles({ kernel, kho, vfs, sessions, lists, blocks: stores.blocks, enabled });
     if (kernel.revision.parts.rebootExclusion === 'global-rwsem') {
       this.serializeRwsem = new RwSemaphore(kernel.sched, 'luo_session_serialize_rwsem');
     }
     const operations: FileOperations = {
       name: '[luo_session]',
+      link: (session) => `anon_inode:[luo_session] ${this.table.name(session as SessionHandle)}`,
       release: (task, _file, session) => this.release(task, session as SessionHandle),
     };
     this.#fileKind = vfs.registerKind(operations);
-    kernel.machine.journal.enlist(this);
+    this.serializer = new SessionSerializer(kernel, this);
+    const maker: SessionMaker = {
+      table: this.table,
+      incoming: this.incoming,
+      files: this.files,
+      insert: (task, list, session) => this.#insert(task, list, session),
+    };
+    this.#deserializer = new SessionDeserializer(kernel, maker, stores.openIncoming);
   }
 
   /** First block of the previous kernel's chain while it is not deserialized and freed, 0 otherwise; for oracles. */
   get incomingHead(): number {
-    return this.#incomingHead;
+    return this.#deserializer.head;
   }
 
   /** Whether this file is a session; its private data is the session then. */
@@ -117,20 +116,15 @@ export class LuoSessions implements Stateful {
     return 0;
   }
 
-  /** Looks at what the previous kernel left, as far as the store does that early. @kernel luo_session_setup_incoming */
+  /** @kernel luo_session_setup_incoming */
   setupIncoming(headPhys: Phys): number {
-    const store = this.#openIncoming(headPhys);
-    if (typeof store === 'number') return store;
-    this.#incomingStore = store;
-    this.#incomingHead = headPhys;
-    this.incoming.active = true;
-    return 0;
+    return this.#deserializer.setupIncoming(headPhys);
   }
 
   /** A file for a new session, or a negative errno. `words[at..]` is the name. @kernel luo_session_create */
   *create(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
     if (this.#kernel.has(NAME_CHECK) && !isValidName(words, at)) return -ERRNO.EINVAL;
-    const session = this.#alloc(words, at);
+    const session = this.table.alloc(words, at);
     if (session === NO_SESSION) return -ERRNO.ENOMEM;
     const { serializeRwsem } = this;
     if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
@@ -154,14 +148,15 @@ export class LuoSessions implements Stateful {
 
   /** A file for an incoming session: -ENOENT, -EINVAL the second time. @kernel luo_session_retrieve */
   *retrieve(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
-    // A name without NUL is equal to none that is stored.
-    normaliseName(words, at);
     const { serializeRwsem } = this;
     const { rwsem } = this.incoming;
     const keepsList = this.#kernel.has(RETRIEVE_LOCK);
     if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
     if (!rwsem.tryRead(task)) yield* rwsem.waitRead(task);
-    const session = this.incoming.scan(words, at);
+    // A name without NUL is equal to none that is stored. The caller's bytes stay as they are.
+    for (let k = 0; k < NAME_WORDS; k++) this.#wanted[k] = words[at + k] as number;
+    normaliseName(this.#wanted, 0);
+    const session = this.incoming.scan(this.#wanted, 0);
     if (!keepsList || session === NO_SESSION) rwsem.unlockRead(task);
     if (session === NO_SESSION) {
       serializeRwsem?.unlockRead(task);
@@ -192,24 +187,33 @@ export class LuoSessions implements Stateful {
     this.serializeRwsem?.unlockRead(task);
   }
 
-  /** Files of the session are done with: 0. @kernel luo_session_finish_one */
+  /** Files of the session are done with: 0, or -EBUSY where one is not. @kernel luo_session_finish_one */
   *finish(task: Task, session: SessionHandle): Op<number> {
-    if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
-    this.table.mutex.unlock(task, session);
-    this.#kernel.trace.event(FINISH, session);
-    return 0;
+    const { mutex } = this.table;
+    if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
+    const err = yield* finishFiles(this.files, task, session);
+    mutex.unlock(task, session);
+    this.#kernel.trace.event(FINISH, session, err);
+    return err;
   }
 
-  /** The last reference to the session's file is gone. @kernel luo_session_release */
+  /**
+   * The last reference to the session's file is gone.
+   * @kernel luo_session_release
+   */
   *release(task: Task, session: SessionHandle): Op<number> {
     const { serializeRwsem } = this;
     if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
-    let list = this.outgoing;
+    const { mutex } = this.table;
+    const isIncoming = this.table.retrieved(session);
+    const list = isIncoming ? this.incoming : this.outgoing;
     let err = 0;
-    if (this.table.retrieved(session)) {
-      err = yield* this.finish(task, session);
-      list = this.incoming;
-    }
+    // (luo_session_finish_one, unrolled: the chain of generators would grow too long.)
+    if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
+    if (isIncoming) err = yield* finishFiles(this.files, task, session);
+    else yield* this.files.unpreserveFiles(task, session);
+    mutex.unlock(task, session);
+    if (isIncoming) this.#kernel.trace.event(FINISH, session, err);
     if (err === 0) {
       yield* this.#remove(task, list, session);
       this.table.free(session);
@@ -220,88 +224,14 @@ export class LuoSessions implements Stateful {
     return err;
   }
 
-  /** Freezes every session into the store, in list order; undone completely on failure. @kernel luo_session_serialize */
-  *serialize(task: Task): Op<number> {
-    const { serializeRwsem } = this;
-    const { rwsem } = this.outgoing;
-    if (serializeRwsem !== undefined && !serializeRwsem.tryWrite(task)) yield* serializeRwsem.waitWrite(task);
-    if (!rwsem.tryWrite(task)) yield* rwsem.waitWrite(task);
-    this.publish?.(0);
-    this.store.begin();
-    let err = 0;
-    let failed = NO_SESSION;
-    for (let session = this.outgoing.head; session !== NO_SESSION; session = this.table.next(session)) {
-      const slot = this.store.nextSlot();
-      if (slot === 0) {
-        this.#kernel.warn('luo_session_serialize: no slot for a session');
-        err = -ERRNO.ENOSPC;
-      } else {
-        if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
-        err = this.#freezeOne(session, slot);
-        this.table.mutex.unlock(task, session);
-      }
-      if (err !== 0) {
-        failed = session;
-        if (slot !== 0) this.store.previousSlot();
-        break;
-      }
-    }
-    if (err === 0) {
-      this.store.commit(this.outgoing.count);
-      this.publish?.(this.outgoing.count > 0 ? this.store.headPhys : 0);
-    } else {
-      this.#undoSerialize(failed);
-    }
-    this.#kernel.trace.event(SERIALIZE, this.outgoing.count, this.store.blocks, err);
-    rwsem.unlockWrite(task);
-    // On success it stays held: nothing may change a session any more.
-    if (err !== 0) serializeRwsem?.unlockWrite(task);
-    if (this.#kernel.sched.contended) yield SERIALIZED;
-    return err;
+  /** @kernel luo_session_serialize */
+  serialize(task: Task): Op<number> {
+    return this.serializer.serialize(task);
   }
 
-  /**
-   * Sessions of the previous kernel become sessions again, once: 0, or the error of the first try. An allocation
-   * failure is returned but not remembered: a second open then succeeds over a partial list (as in v6.19 and v7.0).
-   * @kernel luo_session_deserialize
-   */
-  *deserialize(task: Task): Op<number> {
-    if (this.#isDeserialized) return this.#deserializeError;
-    this.#isDeserialized = true;
-    const store = this.#incomingStore;
-    if (!this.incoming.active || store === undefined) return 0;
-    let err = 0;
-    for (let slot = store.nextSlot(); slot !== 0; slot = store.nextSlot()) {
-      err = yield* this.#deserializeOne(task, slot);
-      if (err !== 0) break;
-    }
-    if (err !== 0 && this.#kernel.has(DESERIALIZE_LATCH)) this.#deserializeError = err;
-    if (err === 0 || store.freedOnFailure) {
-      store.free();
-      this.#incomingHead = 0;
-      this.#incomingStore = undefined;
-    }
-    if (err === 0) this.#kernel.trace.event(DESERIALIZE, this.incoming.count);
-    return err;
-  }
-
-  capture(): unknown {
-    return [this.#incomingHead, this.#incomingStore, this.#isDeserialized, this.#deserializeError];
-  }
-
-  reinstate(state: unknown): void {
-    [this.#incomingHead, this.#incomingStore, this.#isDeserialized, this.#deserializeError] = state as [
-      number,
-      IncomingStore | undefined,
-      boolean,
-      number,
-    ];
-  }
-
-  /** @kernel luo_session_alloc */
-  #alloc(words: Int32Array, at: number): SessionHandle {
-    this.#kernel.charge(STEP.slabAlloc, 1);
-    return this.table.alloc(words, at);
+  /** Sessions of the previous kernel become sessions again, once. @kernel luo_session_deserialize */
+  deserialize(task: Task): Op<number> {
+    return this.#deserializer.deserialize(task);
   }
 
   /** Links a session: -EEXIST, -ENOMEM, -ENOSPC; the outgoing list gets its block first. @kernel luo_session_insert */
@@ -321,8 +251,8 @@ export class LuoSessions implements Stateful {
     }
     const name = this.#name;
     this.table.loadName(session, name, 0);
-    if (err === 0 && list.scan(name, 0) !== NO_SESSION) err = -ERRNO.EEXIST;
-    if (err === 0) list.append(session);
+    if (err === 0 && list.taken(name, 0)) err = -ERRNO.EEXIST;
+    if (err === 0) err = list.append(session);
     this.#kernel.trace.event(INSERT, session, hashName(name, 0), err);
     rwsem.unlockWrite(task);
     return err;
@@ -348,52 +278,7 @@ export class LuoSessions implements Stateful {
 
   /** @kernel luo_session_getfile */
   #getFile(task: Task, session: SessionHandle): FileHandle | number {
-    this.#kernel.charge(STEP.slabAlloc, 2);
     return this.#vfs.allocFile(task, this.#fileKind, session);
-  }
-
-  /** Freezes a session's files and fills its slot. @kernel luo_session_freeze_one */
-  #freezeOne(session: SessionHandle, slot: number): number {
-    if (this.#kernel.machine.decisions.fails(FREEZE)) return -ERRNO.EIO;
-    this.table.loadName(session, this.#slot, 0);
-    this.#kernel.machine.ram.storeWords(slot + NAME, this.#slot, 0, SLOT_WORDS);
-    this.#kernel.charge(STEP.entryCopied, 1);
-    return 0;
-  }
-
-  /** Walks back from the session before the failing one: files unfrozen, name zeroed. @kernel luo_session_unfreeze_one */
-  #undoSerialize(failed: SessionHandle): void {
-    const { ram } = this.#kernel.machine;
-    const zero = new Int32Array(NAME_WORDS);
-    for (let session = this.table.prev(failed); session !== NO_SESSION; session = this.table.prev(session)) {
-      const slot = this.store.previousSlot();
-      ram.storeWords(slot + NAME, zero, 0, NAME_WORDS);
-    }
-  }
-
-  /** One slot: allocate, insert into incoming, deserialize its files. @kernel luo_session_deserialize_one */
-  *#deserializeOne(task: Task, slot: number): Op<number> {
-    const { ram } = this.#kernel.machine;
-    ram.loadWords(slot, this.#slot, 0, SLOT_WORDS);
-    this.#kernel.charge(STEP.entryCopied, 1);
-    const session = this.#alloc(this.#slot, NAME / 4);
-    if (session === NO_SESSION) {
-      const name = nameText(this.#slot, NAME / 4);
-      this.#print(`Failed to allocate session [${name}] during deserialization ${printErrno(-ERRNO.ENOMEM)}`);
-      return -ERRNO.ENOMEM;
-    }
-    const err = yield* this.#insert(task, this.incoming, session);
-    if (err !== 0) {
-      this.#print(`Failed to insert session [${this.table.name(session)}] ${printErrno(err)}`);
-      this.table.free(session);
-      this.#deserializeError = err;
-      return err;
-    }
-    if (ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.files) === 0) {
-      if (ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.count) !== 0)
-        this.#kernel.warn('luo_file_deserialize');
-    }
-    return 0;
   }
 
   #blockOwner(): Owner {

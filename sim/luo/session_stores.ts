@@ -13,6 +13,8 @@ import type { OpenIncoming, OutgoingStore } from './session_store.ts';
 export interface SessionStores {
   readonly outgoing: OutgoingStore;
   readonly openIncoming: OpenIncoming;
+  /** The table of blocks, where the store has one: block sets of files use it, too. */
+  readonly blocks?: KhoBlockTable;
 }
 
 /** `restoreFree` takes over a region of the previous kernel and frees it. */
@@ -28,13 +30,14 @@ export function sessionStores(kernel: Kernel, restoreFree: (address: Phys) => vo
     case 'block-chain-16':
       return {
         outgoing: new BlockChain(storage, ram, APRIL_CHAIN),
-        openIncoming: blockChainOpener(ram, restoreFree, APRIL_CHAIN),
+        openIncoming: blockChainOpener(journal, ram, restoreFree, APRIL_CHAIN),
       };
     case 'block-set-1': {
       const table = new KhoBlockTable(kernel);
       return {
         outgoing: new BlockSetStore(table, SESSION_BLOCK_SET),
         openIncoming: blockSetOpener(table, restoreFree, SESSION_BLOCK_SET),
+        blocks: table,
       };
     }
   }

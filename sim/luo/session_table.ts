@@ -12,6 +12,7 @@
 import { assert } from '../base/assert.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Column } from '../machine/column.ts';
+import { STEP } from '../machine/cpu.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
@@ -24,7 +25,7 @@ export type SessionHandle = number & { readonly [brand]: 'session' };
 export const NO_SESSION = 0 as SessionHandle;
 
 /** sizeof(struct luo_session) is 160 to 168; kzalloc serves it from kmalloc-192. */
-const SESSION_BYTES = 192;
+export const SESSION_BYTES = 192;
 
 const INDEX_MASK = 0xffffff;
 /** Words of a name in each of its columns. */
@@ -51,6 +52,7 @@ const isLong = (lastOfHalf: number): boolean => lastOfHalf >>> 24 !== 0;
 
 export class SessionTable {
   readonly slab: SlabCache;
+  readonly #kernel: Kernel;
   readonly mutex: MutexColumn;
   readonly #names: Column;
   readonly #tails: Column;
@@ -58,6 +60,7 @@ export class SessionTable {
   readonly #name = new Int32Array(NAME_WORDS);
 
   constructor(kernel: Kernel) {
+    this.#kernel = kernel;
     this.slab = kernel.slab('luo_session', SESSION_BYTES);
     this.#names = this.slab.records('luo_session.name', HALF);
     this.#tails = this.slab.records('luo_session.name, from byte 32', HALF, true);
@@ -72,6 +75,7 @@ export class SessionTable {
 
   /** A session that is on no list, or NO_SESSION (-ENOMEM). `words[at..]` is its name. @kernel luo_session_alloc */
   alloc(words: Int32Array, at: number): SessionHandle {
+    this.#kernel.charge(STEP.slabAlloc, 1);
     const session = this.slab.alloc() as SessionHandle;
     if (session === NO_SESSION) return NO_SESSION;
     const name = this.#name;
@@ -85,6 +89,7 @@ export class SessionTable {
 
   /** @kernel luo_session_free */
   free(session: SessionHandle): void {
+    this.#kernel.charge(STEP.slabFree, 1);
     this.slab.free(session);
   }
 

@@ -132,7 +132,8 @@ export class Buddy {
 
   /**
    * Hands reserved memory over, in ascending order for lists as the kernel has them. Costs nothing per page: only
-   * blocks at the ends of the range, of nodes and of migrate types are touched. @kernel memblock_free_all
+   * blocks at the ends of the range, of nodes and of migrate types are touched.
+   * @kernel memblock_free_all @simplified range by range: the caller goes over what is not reserved
    */
   freeRange(start: Pfn, end: Pfn): void {
     assert(start <= end && end <= this.frames.nr, 'a range lies in memory');
@@ -152,7 +153,9 @@ export class Buddy {
 
   /**
    * Allocates a block with one reference: on the given node, else on the next ones, around. Its contents are
-   * whatever was there. NO_FRAME if no block is left. @kernel alloc_pages_node
+   * whatever was there. NO_FRAME if no block is left.
+   * @kernel alloc_pages_node @simplified one zone a node, the other nodes in turn and not by distance; no per-CPU
+   * lists, watermarks, reclaim or compaction: it fails when no block is left
    */
   alloc(order: Order, type: RequestType, node: number, owner: Owner): Pfn {
     assert(order >= 0 && order <= MAX_PAGE_ORDER, 'order is at most MAX_PAGE_ORDER');
@@ -169,7 +172,8 @@ export class Buddy {
 
   /**
    * Frees an allocated block of the given order, whatever its references.
-   * @returns false where that was reported as a bad free. @kernel free_frozen_pages
+   * @returns false where that was reported as a bad free.
+   * @kernel free_frozen_pages @simplified no per-CPU lists; a bad free is reported and changes nothing
    */
   free(pfn: Pfn, order: Order): boolean {
     const rows = this.frames.rows(pfn);
@@ -182,7 +186,8 @@ export class Buddy {
 
   /**
    * Drops a reference to an allocated block; the last one frees it.
-   * @returns the references left, -1 where that was reported as a bad free. @kernel folio_put
+   * @returns the references left, -1 where that was reported as a bad free.
+   * @kernel folio_put @simplified a bad free is reported and changes nothing
    */
   put(pfn: Pfn): number {
     const rows = this.frames.rows(pfn);
@@ -201,7 +206,7 @@ export class Buddy {
     return left;
   }
 
-  /** Makes the pages of an allocated block blocks of their own, each with a reference. @kernel split_page */
+  /** Makes the pages of an allocated block blocks of their own, each with a reference. @kernel split_page, kho_init_pages */
   split(pfn: Pfn, order: Order): void {
     const state = this.frames.state(pfn);
     assert(stateIsAllocated(state) && stateOrder(state) === order, 'only an allocated block is split');
@@ -219,7 +224,8 @@ export class Buddy {
   /**
    * Makes a reserved block an allocated one with one reference, as restoring preserved memory does; a stamp is
    * cleared. The block may be larger than the allocator's largest.
-   * @returns false, and changes nothing, where a page of it is free or allocated. @kernel kho_init_folio
+   * @returns false, and changes nothing, where a page of it is free or allocated.
+   * @kernel kho_init_folio @simplified a page that is in use is left alone, not initialised under its user
    */
   adopt(pfn: Pfn, order: Order, owner: Owner): boolean {
     assert(order <= BLOCK_ORDER_MAX && pfn % pagesOf(order) === 0, 'a block is aligned');
@@ -305,7 +311,10 @@ export class Buddy {
     return true;
   }
 
-  /** Gives a block back by pageblocks, and by pages where it lies on two nodes. @kernel split_large_buddy */
+  /**
+   * Gives a block back by pageblocks, and by pages where it lies on two nodes.
+   * @kernel split_large_buddy @simplified a block on two nodes is told from others, and each page goes to its node
+   */
   #release(rows: Int32Array, pfn: Pfn, state: number): void {
     const { frames } = this;
     const order = stateOrder(state);

@@ -7,17 +7,32 @@
 import { assert } from '../base/assert.ts';
 import type { Stateful } from './journal.ts';
 
-/** Kinds of steps. The order is the order of the counters. */
+/** Kinds of steps. The order is the order of the counters. A miss is charged beside the step that waits for memory. */
 export const STEP_KINDS = [
   'syscall',
   'hop',
+  'miss',
   'lock',
   'pageAlloc',
   'pageZeroed',
   'slabAlloc',
+  'slabFree',
+  'fileAlloc',
+  'fileFree',
   'treeLevel',
+  'nameHash',
   'entryCopied',
   'pageReserved',
+  'tokenHop',
+  'memfdPreserve',
+  'memfdRetrieve',
+  'memfdFinish',
+  'fileDeserialized',
+  'inodeFreed',
+  'folioPinned',
+  'folioAdded',
+  'folioBatch',
+  'shutdown',
   'boot',
 ] as const;
 

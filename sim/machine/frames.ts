@@ -194,7 +194,7 @@ export class FrameTable implements Stateful {
     return NO_FRAME;
   }
 
-  /** Marks the first frame of a preserved block that was handed over. @kernel kho_get_preserved_page */
+  /** Marks the first frame of a preserved block that was handed over. */
   setStamp(pfn: Pfn, order: number): void {
     assert(this.state(pfn) === 0, 'a stamped block is neither free nor allocated');
     this.#words.set((pfn << 2) | PRIVATE_LOW, order | 0);

@@ -26,7 +26,7 @@ import type { Stateful } from './journal.ts';
 import { MIGRATE_TYPES, type MigrateType } from './pageblock.ts';
 import { FreeSpans, MAX_BLOCK_PAGES } from './spans.ts';
 
-/** Orders 0..MAX_PAGE_ORDER. @kernel NR_PAGE_ORDERS */
+/** Orders 0..MAX_PAGE_ORDER: NR_PAGE_ORDERS. */
 export const NR_ORDERS = MAX_PAGE_ORDER + 1;
 
 /** Free blocks that follow one another in memory and in their list. */
@@ -101,7 +101,7 @@ export class FreeLists implements Stateful {
     lists[list + BLOCKS] = (lists[list + BLOCKS] as number) + 1;
   }
 
-  /** As addHead, at the other end. @kernel __add_to_free_list */
+  /** As addHead, at the other end. @kernel __add_to_free_list @simplified largest blocks stay sorted by address there */
   addTail(rows: Int32Array, pfn: Pfn, order: number, type: number): void {
     if (order === MAX_PAGE_ORDER) {
       this.addSpan(pfn, (pfn + MAX_BLOCK_PAGES) as Pfn, type);

@@ -1,8 +1,13 @@
 /*
- * Garbage: stretches of memory that something unmodelled wrote, as the image of the next kernel that lands in scratch.
- * An untouched page in one reads as a pattern of the stretch's seed and its address, so it costs nothing however large
- * it is. Where stretches overlap, the later one is what is there.
+ * What a page reads as before anything of this machine wrote it.
+ *
+ *   garbage     a stretch that something unmodelled wrote, as the image of the next kernel that lands in scratch: a
+ *               pattern of the stretch's seed and the address, so it costs nothing however large it is. Where
+ *               stretches overlap, the later one is what is there.
+ *   backdrop    memory of another machine, read as it is asked for: a dump of a real one
+ *   otherwise   zero
  */
+import { PAGE_SIZE } from '../base/limits.ts';
 import type { Phys } from '../base/units.ts';
 
 /** A stretch of whole pages. */
@@ -12,19 +17,39 @@ export interface GarbageRegion {
   readonly seed: number;
 }
 
-/** The stretches of a machine; never changes, so it is its own copy. */
+/** Memory that lies behind a machine's own. */
+export interface Backdrop {
+  /** The word at an aligned address of RAM. */
+  wordAt(address: number): number;
+  /** Copies the page at `address` into words[at..]; nobody looks at it yet. */
+  copyPage(address: number, words: Int32Array, at: number): void;
+}
+
+/** Where the untouched memory of a machine comes from; never changes, so it is its own copy. */
 export class GarbageMap {
   static readonly NONE = new GarbageMap([]);
   readonly regions: readonly GarbageRegion[];
+  readonly #backdrop: Backdrop | undefined;
 
-  constructor(regions: readonly GarbageRegion[]) {
+  constructor(regions: readonly GarbageRegion[], backdrop?: Backdrop) {
     this.regions = regions;
+    this.#backdrop = backdrop;
+  }
+
+  /** Whether all of memory reads as zero. */
+  get blank(): boolean {
+    return this.regions.length === 0 && this.#backdrop === undefined;
   }
 
   /** With one more stretch, which takes the place of an earlier one of the same extent. */
   with(added: GarbageRegion): GarbageMap {
     const others = this.regions.filter(({ start, bytes }) => start !== added.start || bytes !== added.bytes);
-    return new GarbageMap([...others, added]);
+    return new GarbageMap([...others, added], this.#backdrop);
+  }
+
+  /** Whether an untouched page may read as anything but zero. */
+  covers(address: number): boolean {
+    return this.#backdrop !== undefined || this.at(address) !== undefined;
   }
 
   /** The stretch an address lies in. */
@@ -35,7 +60,16 @@ export class GarbageMap {
   /** What an untouched word reads as. */
   wordAt(address: number): number {
     const region = this.at(address);
-    return region === undefined ? 0 : patternWord(region.seed, address);
+    if (region !== undefined) return patternWord(region.seed, address);
+    return this.#backdrop?.wordAt(address) ?? 0;
+  }
+
+  /** Copies the untouched page at `address` into words[at..], which are zero: false where it is nothing but zeros. */
+  fillPage(words: Int32Array, at: number, address: number): boolean {
+    const region = this.at(address);
+    if (region !== undefined) fillPattern(words, at, PAGE_SIZE / 4, region.seed, address);
+    else this.#backdrop?.copyPage(address, words, at);
+    return region !== undefined || this.#backdrop !== undefined;
   }
 }
 

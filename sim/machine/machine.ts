@@ -8,10 +8,17 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Decisions } from '../base/decisions.ts';
-import { CPUS_MAX, NODES_MAX, PAGE_SIZE, RAM_BYTES_MAX, RAM_BYTES_MIN } from '../base/limits.ts';
+import {
+  CPUS_MAX,
+  NODES_MAX,
+  PAGE_SIZE,
+  RAM_BYTES_MAX,
+  RAM_BYTES_MIN,
+  SHATTERED_RAM_BYTES_MAX,
+} from '../base/limits.ts';
 import { definePoint } from '../base/point.ts';
 import { RandomStream } from '../base/random.ts';
-import type { Pfn, Phys } from '../base/units.ts';
+import { type Pfn, type Phys, roundDown, roundUp } from '../base/units.ts';
 import { type CostProfile, Cpus } from './cpu.ts';
 import { Journal, type Mark } from './journal.ts';
 import type { PiecePool } from './pool.ts';
@@ -21,6 +28,8 @@ export interface MachineParams {
   readonly ramBytes: number;
   readonly nodes: number;
   readonly cpus: number;
+  /** Of the free memory that the first kernel finds, how many pieces of 16 pages lack one: 0 to 100 percent, else 0. */
+  readonly fragmentedPercent?: number;
 }
 
 /** Frames [start, end) of a memory node. */
@@ -56,13 +65,24 @@ const LEFTOVER_MODE = definePoint('machine_kexec', 'leftovers', 'leftovers');
 const LEFTOVER_SEED = definePoint('machine_kexec', 'pattern', 'leftovers');
 
 /** Why these parameters make no machine, or undefined where they do. */
-export function machineParamsError({ ramBytes, nodes, cpus }: MachineParams): string | undefined {
+export function machineParamsError({
+  ramBytes,
+  nodes,
+  cpus,
+  fragmentedPercent = 0,
+}: MachineParams): string | undefined {
   if (!Number.isInteger(ramBytes) || ramBytes < RAM_BYTES_MIN || ramBytes > RAM_BYTES_MAX) {
     return `a machine has between ${RAM_BYTES_MIN / 2 ** 20} MiB and ${RAM_BYTES_MAX / 2 ** 40} TiB of RAM`;
   }
   if (ramBytes % (4 * 2 ** 20) !== 0) return 'RAM is a multiple of 4 MiB';
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > NODES_MAX) return `nodes: 1 to ${NODES_MAX}`;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > CPUS_MAX) return `CPUs: 1 to ${CPUS_MAX}`;
+  if (!Number.isInteger(fragmentedPercent) || fragmentedPercent < 0 || fragmentedPercent > 100) {
+    return 'fragmented memory: a whole percentage, 0 to 100';
+  }
+  if (fragmentedPercent > 0 && ramBytes > SHATTERED_RAM_BYTES_MAX) {
+    return `fragmented memory: at most ${SHATTERED_RAM_BYTES_MAX / 2 ** 30} GiB of RAM`;
+  }
   if (ramBytes / nodes < RAM_BYTES_MIN) return `every node has at least ${RAM_BYTES_MIN / 2 ** 20} MiB`;
   return undefined;
 }
@@ -77,16 +97,24 @@ export class Machine {
   /** Answers everything undetermined; replaced for each run from a mark. */
   decisions: Decisions;
 
-  constructor(params: MachineParams, profile: CostProfile, pool: PiecePool, decisions: Decisions) {
+  /** `nodes` are ascending, without a gap, and cover memory; equal ones unless given. */
+  constructor(
+    params: MachineParams,
+    profile: CostProfile,
+    pool: PiecePool,
+    decisions: Decisions,
+    nodes: readonly NodeSpan[] = nodeSpans(params),
+  ) {
     const error = machineParamsError(params);
     assert(error === undefined, error ?? '');
+    assert(nodes.length === params.nodes && covers(nodes, params), 'nodes cover memory');
     this.params = params;
     this.pool = pool;
     this.decisions = decisions;
     this.ram = new Ram({ pool, journal: this.journal }, params.ramBytes);
     this.cpus = new Cpus(params.cpus, profile);
     this.journal.enlist(this.cpus);
-    this.nodes = nodeSpans(params);
+    this.nodes = nodes;
   }
 
   /** The node a frame belongs to. */
@@ -103,7 +131,10 @@ export class Machine {
     this.journal.rollback(mark);
   }
 
-  /** The jump: every CPU but the first stops, scratch is overwritten, leftovers are decided. */
+  /**
+   * The jump: every CPU but the first stops, scratch is overwritten, leftovers are decided.
+   * @kernel machine_kexec @simplified what the purgatory and the next image do to memory is a decision
+   */
   jump(plan: JumpPlan): BootParams {
     this.cpus.synchronise();
     this.ram.endGuards();
@@ -119,7 +150,10 @@ export class Machine {
       }
     }
     for (const { start, bytes } of plan.scratch) {
-      if (bytes > 0) this.ram.overwrite(start, bytes, seed);
+      // Images are loaded by whole pages; an area out of a damaged handover may begin inside of one.
+      const first = roundUp(start, PAGE_SIZE);
+      const end = roundDown(start + bytes, PAGE_SIZE);
+      if (end > first) this.ram.overwrite(first as Phys, end - first, seed);
     }
     for (const { phys, contents } of plan.segments) this.ram.storeBytes(phys, contents);
     return { ram: this.ram, fdtPhys: plan.fdtPhys, scratchPhys: plan.scratchPhys };
@@ -131,6 +165,11 @@ export class Machine {
     this.ram.dispose();
   }
 }
+
+const covers = (nodes: readonly NodeSpan[], { ramBytes }: MachineParams): boolean =>
+  nodes[0]?.start === 0 &&
+  nodes.at(-1)?.end === ramBytes / PAGE_SIZE &&
+  nodes.every(({ start, end }, i) => start < end && (nodes[i + 1]?.start ?? end) === end);
 
 function nodeSpans({ ramBytes, nodes }: MachineParams): NodeSpan[] {
   const frames = ramBytes / PAGE_SIZE;

@@ -1,6 +1,6 @@
 /*
  * Physical memory: sparse, little-endian, byte addressed. A 64 KiB chunk exists once something was written to it;
- * whatever was never written reads as zero, or as its region's garbage.
+ * whatever was never written reads as garbage.ts has it: as zero, mostly.
  *
  *   chunk (64 KiB)   words, and three masks with a bit per 4 KiB page:
  *     dirty   the page may differ from what an untouched page reads as
@@ -15,7 +15,7 @@ import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../base/limits.ts';
 import { hex, type Pfn, type Phys, physOf } from '../base/units.ts';
 import type { Storage } from './column.ts';
-import { fillPattern, GarbageMap, type GarbageRegion } from './garbage.ts';
+import { type Backdrop, fillPattern, GarbageMap, type GarbageRegion } from './garbage.ts';
 import type { Stateful, Undoable } from './journal.ts';
 import { DIRECTORY_MASK, DIRECTORY_PIECES, DIRECTORY_SHIFT, PIECE_WORDS } from './pool.ts';
 
@@ -91,7 +91,7 @@ export class Ram implements Undoable, Stateful {
     if (!(address >= 0 && address + 4 <= this.bytes)) throw new PageFault(address);
     if ((address & 3) !== 0) return this.#loadUnaligned(address);
     const chunk = this.#chunkAt((address / CHUNK_BYTES) | 0);
-    if (chunk === ABSENT && this.#garbage.regions.length !== 0) return this.#garbage.wordAt(address);
+    if (chunk === ABSENT && !this.#garbage.blank) return this.#garbage.wordAt(address);
     return chunk.words[(address & CHUNK_MASK) >>> 2] as number;
   }
 
@@ -131,7 +131,7 @@ export class Ram implements Undoable, Stateful {
   /** Copies `n` words from an aligned address. */
   loadWords(address: number, target: Int32Array, at: number, n: number): void {
     if (!this.has(address, n * 4)) throw new PageFault(address);
-    if ((address & 3) !== 0 || this.#garbage.regions.length !== 0) {
+    if ((address & 3) !== 0) {
       for (let k = 0; k < n; k++) target[at + k] = this.load32(address + k * 4);
       return;
     }
@@ -140,8 +140,12 @@ export class Ram implements Undoable, Stateful {
       const from = address + done * 4;
       const offset = (from & CHUNK_MASK) >>> 2;
       const run = Math.min(n - done, PIECE_WORDS - offset);
-      const words = this.#chunkAt((from / CHUNK_BYTES) | 0).words;
-      for (let k = 0; k < run; k++) target[at + done + k] = words[offset + k] as number;
+      const chunk = this.#chunkAt((from / CHUNK_BYTES) | 0);
+      if (chunk === ABSENT && !this.#garbage.blank) {
+        for (let k = 0; k < run; k++) target[at + done + k] = this.#garbage.wordAt(from + k * 4);
+      } else {
+        for (let k = 0; k < run; k++) target[at + done + k] = chunk.words[offset + k] as number;
+      }
       done += run;
     }
   }
@@ -185,7 +189,7 @@ export class Ram implements Undoable, Stateful {
       const address = physOf((first + i) as Pfn);
       const chunk = this.#chunkAt((address / CHUNK_BYTES) | 0);
       const page = (address >>> PAGE_SHIFT) & (CHUNK_PAGES - 1);
-      if ((chunk.dirty & (1 << page)) !== 0 || this.#garbage.at(address) !== undefined) {
+      if ((chunk.dirty & (1 << page)) !== 0 || this.#garbage.covers(address)) {
         this.#writable(address).words.fill(0, page * PAGE_WORDS, (page + 1) * PAGE_WORDS);
         continue;
       }
@@ -267,12 +271,12 @@ export class Ram implements Undoable, Stateful {
     return this.#garbage.regions;
   }
 
-  /** All contents go: pages read as zero, or as the garbage of these regions. Only while no mark stands. */
-  clear(garbage: readonly GarbageRegion[]): void {
+  /** All contents go: pages read as the garbage of these regions, else as the backdrop. Only while no mark stands. */
+  clear(garbage: readonly GarbageRegion[], backdrop?: Backdrop): void {
     assert(this.#storage.journal.depth === 0, 'memory is cleared while a mark stands');
     assert(this.guarded === undefined, 'memory is cleared under a running kernel');
     while (this.#materialised.length > 0) this.#dematerialise(this.#materialised.at(-1) as number);
-    this.#garbage = new GarbageMap(garbage);
+    this.#garbage = new GarbageMap(garbage, backdrop);
   }
 
   capture(): unknown {
@@ -387,13 +391,10 @@ export class Ram implements Undoable, Stateful {
   }
 
   #fillWithGarbage(cn: number, chunk: Chunk): void {
-    if (this.#garbage.regions.length === 0) return;
+    if (this.#garbage.blank) return;
     for (let page = 0; page < CHUNK_PAGES; page++) {
       const base = cn * CHUNK_BYTES + page * PAGE_SIZE;
-      const garbage = this.#garbage.at(base);
-      if (garbage === undefined) continue;
-      fillPattern(chunk.words, page * PAGE_WORDS, PAGE_WORDS, garbage.seed, base);
-      chunk.dirty |= 1 << page;
+      if (this.#garbage.fillPage(chunk.words, page * PAGE_WORDS, base)) chunk.dirty |= 1 << page;
     }
   }
 

@@ -102,7 +102,10 @@ export class SlabCache implements Stateful {
   /** Slab numbers ever used. */
   #numbers = 0;
 
-  /** `objectBytes` is the size of the real struct; `cpus` counts in the order of the slabs. @kernel kmem_cache_create */
+  /**
+   * `objectBytes` is the size of the real struct; `cpus` counts in the order of the slabs.
+   * @kernel kmem_cache_create @simplified caches of one size are not merged
+   */
   constructor(storage: Storage, name: string, objectBytes: number, pages: PageSource, cpus = 1) {
     this.name = name;
     this.objectBytes = roundUp(objectBytes, 8);
@@ -137,7 +140,10 @@ export class SlabCache implements Stateful {
     return column;
   }
 
-  /** Handle of a new object, 0 if there are no frames for it. @kernel kmem_cache_alloc */
+  /**
+   * Handle of a new object, 0 if there are no frames for it.
+   * @kernel kmem_cache_alloc @simplified one CPU's view: no sheaves and no slab for each CPU
+   */
   alloc(): number {
     if (this.#current === 0 && !this.#findSlab()) return 0;
     const counts = this.#counts;
@@ -162,7 +168,10 @@ export class SlabCache implements Stateful {
     return generation | index;
   }
 
-  /** Frees an object; throws UseAfterFree if it is not live. @kernel kmem_cache_free */
+  /**
+   * Frees an object; throws UseAfterFree if it is not live.
+   * @kernel kmem_cache_free @simplified one CPU's view: no sheaves; an empty slab is given back at once
+   */
   free(handle: number): void {
     if (!this.isLive(handle)) throw new UseAfterFree(this.name, handle, 'double free');
     const index = handle & INDEX_MASK;
@@ -259,7 +268,11 @@ export class SlabCache implements Stateful {
     ] = state as [number, number, number, number, number, number, number, number, number, number];
   }
 
-  /** Makes a slab with a free object the current one. @kernel get_partial @kernel new_slab */
+  /**
+   * Makes a slab with a free object the current one.
+   * @kernel get_partial @simplified of one list, the oldest first
+   * @kernel new_slab @simplified does not fall back to a smaller slab where no block of the order is left
+   */
   #findSlab(): boolean {
     if (this.#firstPartial !== 0) {
       const slab = this.#firstPartial - 1;

@@ -14,7 +14,7 @@ import { Column, type Storage } from './column.ts';
 import type { Stateful } from './journal.ts';
 import { MIGRATE_TYPES } from './pageblock.ts';
 
-/** Pages of the largest block. @kernel MAX_ORDER_NR_PAGES */
+/** Pages of the largest block: MAX_ORDER_NR_PAGES. */
 export const MAX_BLOCK_PAGES = 2 ** MAX_PAGE_ORDER;
 
 /** Words of a row: every second largest block of a terabyte may be a span. */

@@ -63,7 +63,7 @@ export class Zone {
     this.lists = new FreeLists(storage, frames, node);
   }
 
-  /** Free pages, of every type. @kernel NR_FREE_PAGES */
+  /** Free pages, of every type: NR_FREE_PAGES. */
   get nrFree(): number {
     const lists = this.lists;
     return lists.pages(MOVABLE) + lists.pages(UNMOVABLE) + lists.pages(CMA);
@@ -73,7 +73,11 @@ export class Zone {
     return start >= this.start && end <= this.end;
   }
 
-  /** Takes a block of an order, NO_FRAME if none is left. @kernel __rmqueue */
+  /**
+   * Takes a block of an order, NO_FRAME if none is left.
+   * @kernel __rmqueue @simplified three migrate types; every allocation may fragment, whatever its flags
+   * @kernel __rmqueue_cma_fallback, __rmqueue_steal
+   */
   take(order: number, type: RequestType): Pfn {
     const lists = this.lists;
     if (type === MOVABLE && lists.pages(CMA) > this.nrFree >>> 1) {
@@ -151,10 +155,14 @@ export class Zone {
     }
   }
 
-  /** Takes a block of another type and makes its pageblock, or pageblocks, the wanted type. @kernel __rmqueue_claim */
+  /**
+   * Takes a block of another type and makes its pageblock, or pageblocks, the wanted type.
+   * @kernel __rmqueue_claim @simplified three migrate types, of which two fall back to one another
+   * @kernel should_try_claim_block
+   */
   #claim(order: number, type: RequestType, other: RequestType): Pfn {
     for (let current = MAX_PAGE_ORDER; current >= order; current--) {
-      // A small movable page in an unmovable pageblock does no lasting harm. @kernel should_try_claim_block
+      // A small movable page in an unmovable pageblock does no lasting harm.
       if (type === MOVABLE && current < PAGEBLOCK_ORDER >>> 1) return NO_FRAME;
       if (this.lists.blocks(other, current) === 0) continue;
       if (current >= PAGEBLOCK_ORDER) {
@@ -172,7 +180,7 @@ export class Zone {
 
   /**
    * Converts the pageblock around a free block, if enough of it is free or in use as the wanted type would be.
-   * @kernel try_to_claim_block
+   * @kernel try_to_claim_block @simplified a page is movable if it was asked for as such, whatever list it is on
    */
   #claimPageblock(block: Pfn, type: RequestType, other: RequestType): boolean {
     const start = (block - (block % PAGEBLOCK_PAGES)) as Pfn;

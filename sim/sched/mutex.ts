@@ -45,7 +45,10 @@ export class MutexColumn implements Stateful {
     sched.journal.enlist(this);
   }
 
-  /** Takes the mutex if it is free; if not the task must go on with `wait`. @kernel mutex_lock */
+  /**
+   * Takes the mutex if it is free; if not the task must go on with `wait`.
+   * @kernel mutex_lock @simplified no spinning on the owner and no stealing: who comes first is served first
+   */
   tryLock(task: Task, row: number): boolean {
     this.#sched.chargeLock(task);
     const i = this.#indexOf(row);
@@ -68,7 +71,7 @@ export class MutexColumn implements Stateful {
     assert(this.isHeldBy(task, row), 'a waiter went on without the mutex');
   }
 
-  /** @kernel mutex_unlock */
+  /** @kernel mutex_unlock @simplified the mutex is handed over at once: the waiter does not have to take it */
   unlock(task: Task, row: number): void {
     const i = this.#indexOf(row);
     if (this.#words.get(i) !== task.id + 1) {
@@ -160,7 +163,10 @@ export class Mutex {
     return this.#rows.name;
   }
 
-  /** Takes the mutex if it is free; if not the task must go on with `wait`. @kernel mutex_lock */
+  /**
+   * Takes the mutex if it is free; if not the task must go on with `wait`.
+   * @kernel mutex_lock @simplified no spinning on the owner and no stealing: who comes first is served first
+   */
   tryLock(task: Task): boolean {
     return this.#rows.tryLock(task, 0);
   }
@@ -170,7 +176,7 @@ export class Mutex {
     return this.#rows.wait(task, 0);
   }
 
-  /** @kernel mutex_unlock */
+  /** @kernel mutex_unlock @simplified the mutex is handed over at once: the waiter does not have to take it */
   unlock(task: Task): void {
     this.#rows.unlock(task, 0);
   }

@@ -59,7 +59,10 @@ export class RwSemaphore implements Stateful {
     return this.#readers;
   }
 
-  /** Takes it for reading if it can; if not the task must go on with `waitRead`. @kernel down_read */
+  /**
+   * Takes it for reading if it can; if not the task must go on with `waitRead`.
+   * @kernel down_read @simplified no spinning on the owner and no stealing: who comes first is served first
+   */
   tryRead(task: Task): boolean {
     this.#sched.chargeLock(task);
     if (this.#writer !== NO_WRITER || this.#queue.length !== 0) return false;
@@ -68,7 +71,10 @@ export class RwSemaphore implements Stateful {
     return true;
   }
 
-  /** Takes it for writing if it can; if not the task must go on with `waitWrite`. @kernel down_write */
+  /**
+   * Takes it for writing if it can; if not the task must go on with `waitWrite`.
+   * @kernel down_write @simplified no spinning on the owner and no stealing: who comes first is served first
+   */
   tryWrite(task: Task): boolean {
     this.#sched.chargeLock(task);
     if (this.#writer !== NO_WRITER || this.#readers !== 0) return false;
@@ -91,7 +97,7 @@ export class RwSemaphore implements Stateful {
     assert(this.isWriteHeldBy(task), 'a writer went on without the semaphore');
   }
 
-  /** @kernel up_read */
+  /** @kernel up_read @simplified the lock is handed over at once: the waiter does not have to take it */
   unlockRead(task: Task): void {
     if (this.#readers === 0 || !task.release(this.id, 0)) {
       this.#sched.bug('unlocked by a task that does not hold it', task, this.id, 0, 'read');
@@ -106,7 +112,7 @@ export class RwSemaphore implements Stateful {
     else this.#sched.delay(first);
   }
 
-  /** @kernel up_write */
+  /** @kernel up_write @simplified the lock is handed over at once: the waiter does not have to take it */
   unlockWrite(task: Task): void {
     if (!this.isWriteHeldBy(task)) {
       this.#sched.bug('unlocked by a task that does not hold it', task, this.id, 0, 'write');
@@ -159,6 +165,7 @@ export class RwSemaphore implements Stateful {
     this.#queue.push(task);
   }
 
+  /** The writer in front, or all readers that wait. @kernel rwsem_mark_wake */
   #handOver(first: Task): void {
     if (first.waitsMode === 'write') {
       this.#writer = first.id;

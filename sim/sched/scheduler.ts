@@ -130,7 +130,10 @@ export class Scheduler implements Stateful {
     return task;
   }
 
-  /** Runs the tasks until none can go on or `stop` is called. */
+  /**
+   * Runs the tasks until none can go on or `stop` is called.
+   * @kernel schedule @simplified a task runs until it yields; who is next is a decision, not a matter of fairness
+   */
   run(): RunEnd {
     assert(this.current === this.boot, 'the scheduler runs already');
     let point = START;
@@ -266,7 +269,10 @@ export class Scheduler implements Stateful {
           this.#end(task, 'finished');
           return EXIT;
         }
-        if (this.contended || task.state !== 'runnable' || this.#stopped) return step.value;
+        if (this.contended || task.state !== 'runnable' || this.#stopped) {
+          task.point = step.value;
+          return step.value;
+        }
       }
     } catch (error) {
       if (!(error instanceof Error) || !this.#parts.oopses.some((kind) => error instanceof kind)) throw error;

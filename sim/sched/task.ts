@@ -12,7 +12,7 @@
  * design (luo_session_serialize_rwsem is then held for writing for ever). Task 0 is the boot context. It is no
  * generator, runs whenever the scheduler does not, and can never wait.
  */
-import type { Op } from '../base/point.ts';
+import type { Op, Point } from '../base/point.ts';
 import type { LockId, LockMode } from './lock.ts';
 
 declare const brand: unique symbol;
@@ -37,6 +37,8 @@ export class Task {
   waitsFor: LockId = NO_LOCK;
   waitsRow = 0;
   waitsMode: LockMode = 'lock';
+  /** Where it last gave way to others, or could have; undefined before. */
+  point: Point | undefined = undefined;
   /** What the body of a finished task returned. */
   result: unknown = undefined;
   /** What there is left to run; undefined for the boot context and for ended tasks. */

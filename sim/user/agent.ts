@@ -10,15 +10,16 @@ import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { definePoint, type Op, type Point } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
-import type { FileHandle } from '../kernel/vfs.ts';
 import type { Column } from '../machine/column.ts';
 import type { VirtualTime } from '../machine/cpu.ts';
 import type { Task } from '../sched/task.ts';
+import { FileCalls } from './file_calls.ts';
 import type { KhoTest } from './kho_test.ts';
 import type { LiveUpdateDevice } from './liveupdate.ts';
 import type { NameBook } from './names.ts';
 import { dropFile, exitProcess, type Process, Thread } from './process.ts';
-import type { Action, SessionVerb, Verb } from './program.ts';
+import { type Action, type FileAction, isFileAction, type SessionVerb, type Verb } from './program.ts';
+import type { Syscalls } from './syscalls.ts';
 import { UserMemory } from './uaccess.ts';
 import {
   FINISH_ARGUMENT,
@@ -34,6 +35,10 @@ const USER_MODE = definePoint('exit_to_user_mode', 'preempt');
 export interface Observer {
   called(thread: Thread, verb: Verb, name: number): void;
   answered(thread: Thread, verb: Verb, name: number, result: number): void;
+  /** A call of a file action: for name `i` of the action, whose id is `name`. */
+  fileCalled(thread: Thread, action: FileAction, name: number, i: number): void;
+  /** It answered; `fd` is the descriptor of the name then, -1 for none. */
+  fileAnswered(thread: Thread, action: FileAction, name: number, i: number, result: number, fd: number): void;
   /** An action is over: `calls` of it succeeded, the last result is `result`. Times are the task's CPU's. */
   acted(
     thread: Thread,
@@ -49,6 +54,7 @@ export interface Observer {
 export interface World {
   readonly system: System;
   readonly device: LiveUpdateDevice;
+  readonly calls: Syscalls;
   readonly names: NameBook;
   readonly khoTest: KhoTest;
   readonly observer: Observer;
@@ -57,8 +63,12 @@ export interface World {
 /** What a process remembers: its device descriptor, and the descriptor of each session by name. */
 export interface AgentMemory {
   device: number;
-  /** Descriptor + 1 by name id. */
+  /** By name id: the descriptor + 1 that the process got last. */
   readonly sessions: Column;
+  /** By such a descriptor: the one + 1 of the same name that it got before; 0 for none. */
+  readonly before: Column;
+  /** As sessions, for files. */
+  readonly files: Column;
 }
 
 type Call = Op<number> | number;
@@ -69,6 +79,7 @@ export class Agent implements Iterator<Point, number, void> {
   readonly #memory: AgentMemory;
   readonly #actions: readonly Action[];
   readonly #argument = new UserMemory(SESSION_ARGUMENT.size);
+  readonly #fileCalls: FileCalls;
   /** Action under way, the calls it has made, the id of its first name. */
   #action = 0;
   #done = 0;
@@ -85,6 +96,7 @@ export class Agent implements Iterator<Point, number, void> {
     this.#thread = new Thread(task, process);
     this.#memory = memory;
     this.#actions = actions;
+    this.#fileCalls = new FileCalls(world.calls, world.device);
   }
 
   next(): IteratorResult<Point, number> {
@@ -123,13 +135,14 @@ export class Agent implements Iterator<Point, number, void> {
       this.#from = system.kernel.machine.cpus.current.now();
       this.#base = 'names' in action && action.names.count > 0 ? this.#world.names.base(action.names) : -1;
     }
-    observer.called(this.#thread, action.do, this.#base === -1 ? -1 : this.#base + this.#done);
+    observer.called(this.#thread, action.do, this.#sessionName(action));
     const { task, process } = this.#thread;
+    if (isFileAction(action)) return this.#file(action);
     switch (action.do) {
       case 'open':
         return device.open(this.#thread);
       case 'close-device':
-        return this.#close(this.#memory.device);
+        return this.#world.calls.close(this.#thread, this.#memory.device);
       case 'load':
         system.kernel.enterSyscall();
         return system.kexec.fileLoad();
@@ -140,10 +153,33 @@ export class Agent implements Iterator<Point, number, void> {
         return exitProcess(system, task, process);
       case 'kho-test':
         return action.phase === 'save' ? khoTest.save(task) : khoTest.restore();
+      case 'reclaim':
+        system.kernel.enterSyscall();
+        return system.files.shmem.reclaim();
       default:
         assert(process.alive, 'an agent acts after its exit');
         return action.names.count === 0 ? 0 : this.#session(action.do, this.#base + this.#done);
     }
+  }
+
+  /** Id of the session's name that a call is about; -1 for calls about none. */
+  #sessionName(action: Action): number {
+    return this.#base === -1 || isFileAction(action) ? -1 : this.#base + this.#done;
+  }
+
+  #file(action: FileAction): Call {
+    assert(this.#thread.process.alive, 'an agent acts after its exit');
+    if (action.names.count === 0) return 0;
+    this.#world.observer.fileCalled(this.#thread, action, this.#base + this.#done, this.#done);
+    const session = 'session' in action ? this.#world.names.base(action.session) : -1;
+    return this.#fileCalls.call(
+      this.#thread,
+      action,
+      this.#memory,
+      this.#base + this.#done,
+      this.#done,
+      session,
+    );
   }
 
   #session(verb: SessionVerb, name: number): Call {
@@ -156,25 +192,21 @@ export class Agent implements Iterator<Point, number, void> {
       return device.ioctl(this.#thread, this.#memory.device, number, argument);
     }
     const fd = this.#memory.sessions.get(name) - 1;
-    if (verb === 'close') return this.#close(fd);
+    if (verb === 'close') return this.#world.calls.close(this.#thread, fd);
+    if (verb === 'dup') return this.#world.calls.dup(this.#thread, fd);
     argument.words[0] = FINISH_ARGUMENT.size;
     argument.words[1] = 0;
     return device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
-  }
-
-  #close(fd: number): Call {
-    this.#world.system.kernel.enterSyscall();
-    const file = this.#thread.process.detach(fd);
-    return file < 0 ? file : dropFile(this.#world.system, this.#thread.task, file as FileHandle);
   }
 
   #answered(result: number): void {
     const action = this.#actions[this.#action] as Action;
     const { observer, system } = this.#world;
     const named = 'names' in action;
-    if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
+    if (isFileAction(action)) this.#fileAnswered(action, result);
+    else if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
     if (!named && action.do === 'open') this.#memory.device = result;
-    observer.answered(this.#thread, action.do, this.#base === -1 ? -1 : this.#base + this.#done, result);
+    observer.answered(this.#thread, action.do, this.#sessionName(action), result);
     const idle = named && action.names.count === 0;
     if (result >= 0 && !idle) this.#done++;
     if (named && !idle && result >= 0 && this.#done < action.names.count) return;
@@ -190,14 +222,31 @@ export class Agent implements Iterator<Point, number, void> {
     this.#action++;
   }
 
-  #remember(verb: SessionVerb, name: number, result: number): void {
-    const { sessions } = this.#memory;
-    if (result < 0) return;
-    if (verb === 'create' || verb === 'retrieve') {
-      sessions.set(name, (this.#argument.words[SESSION_ARGUMENT.at.fd / 4] as number) + 1);
-    } else if (verb === 'close') {
-      sessions.set(name, 0);
+  #fileAnswered(action: FileAction, result: number): void {
+    if (action.names.count === 0) return;
+    const name = this.#base + this.#done;
+    const { files } = this.#memory;
+    if (result >= 0) {
+      if (action.do === 'memfd') files.set(name, result + 1);
+      else if (action.do === 'retrieve-fd') files.set(name, this.#fileCalls.answeredFd + 1);
+      else if (action.do === 'close-file') files.set(name, 0);
     }
+    this.#world.observer.fileAnswered(this.#thread, action, name, this.#done, result, files.get(name) - 1);
+  }
+
+  #remember(verb: SessionVerb, name: number, result: number): void {
+    const { sessions, before } = this.#memory;
+    if (result < 0 || verb === 'finish') return;
+    const last = sessions.get(name);
+    if (verb === 'close') {
+      const older = before.get(last - 1);
+      sessions.set(name, older);
+      if (older !== 0) before.set(last - 1, 0);
+      return;
+    }
+    const fd = verb === 'dup' ? result : (this.#argument.words[SESSION_ARGUMENT.at.fd / 4] as number);
+    if (last !== 0) before.set(fd, last);
+    sessions.set(name, fd + 1);
   }
 }
 

@@ -58,7 +58,11 @@ export class KhoTest {
     this.#seed = `${seed}/test_kho/${system.kernel.generation}`;
   }
 
-  /** 0, or a negative errno with everything undone. @kernel kho_test_save */
+  /**
+   * 0, or a negative errno with everything undone.
+   * @kernel kho_test_save @simplified -EOPNOTSUPP with KHO off, where the module does nothing; its array is free
+   * @kernel kho_test_preserve_data @simplified folios are preserved before the list of them
+   */
   *save(task: Task): Op<number> {
     const { kernel, kho } = this.#system;
     if (!kho.enabled) return -ERRNO.EOPNOTSUPP;
@@ -82,7 +86,10 @@ export class KhoTest {
     return yield* this.#unwind(task, folios, preserved, err);
   }
 
-  /** 0, -ENOENT where nothing was handed over, -EINVAL where it is not what was saved. @kernel kho_test_restore */
+  /**
+   * 0, -ENOENT where nothing was handed over, -EINVAL where it is not what was saved.
+   * @kernel kho_test_restore @simplified frees the tree's page, too
+   */
   restore(): number {
     const { kernel, kho } = this.#system;
     const blob = kho.retrieveSubtree(SUBTREE);
@@ -102,7 +109,10 @@ export class KhoTest {
     return err;
   }
 
-  /** Fills folios until the limit; their checksum, or -1 where memory ran out. @kernel kho_test_generate_data */
+  /**
+   * Fills folios until the limit; their checksum, or -1 where memory ran out.
+   * @kernel kho_test_generate_data @simplified the last folios are as large as fits, and not an order smaller
+   */
   #generate(folios: Pfn[]): number {
     const { kernel } = this.#system;
     const random = new RandomStream(this.#seed);
@@ -124,10 +134,19 @@ export class KhoTest {
     return csum;
   }
 
-  /** Preserves the list and publishes the tree. @kernel kho_test_save_fdt */
+  /**
+   * Preserves the list and publishes the tree.
+   * @kernel kho_test_preserve @simplified the tree has one page and is preserved last, not first
+   */
   *#publish(task: Task, nr: number, info: VmArea, csum: number): Op<number> {
     const { kernel, kho } = this.#system;
-    const descriptor = yield* preserveVmalloc(kernel, kho.out, task, info);
+    const descriptor = yield* preserveVmalloc(
+      kernel,
+      kho.out,
+      task,
+      info,
+      kernel.frames.owner('kho vmalloc chunk'),
+    );
     if (typeof descriptor === 'number') return descriptor;
     const fdt = yield* kho.out.allocPreserve(task, PAGE_SIZE, kernel.frames.owner('kho_test'), FDT);
     let err = Math.min(fdt, 0);
@@ -141,6 +160,7 @@ export class KhoTest {
     return err;
   }
 
+  /** @kernel kho_test_prepare_fdt */
   #write(nr: number, descriptor: VmallocDescriptor, csum: number): FdtWriter {
     const writer = new FdtWriter(PAGE_SIZE);
     writer.create();
@@ -180,7 +200,10 @@ export class KhoTest {
     return csum === expected ? 0 : -ERRNO.EINVAL;
   }
 
-  /** Sum with end-around carry, continued over folios. @kernel csum_partial */
+  /**
+   * Sum with end-around carry, continued over folios.
+   * @kernel csum_partial @simplified the same modulo 2^32 - 1, which is all that a comparison of such sums needs
+   */
   #checksum(folio: Pfn, order: Order, start: number): number {
     let sum = start;
     for (let at = 0; at < bytesOf(order); at += 4) {
@@ -190,7 +213,7 @@ export class KhoTest {
     return sum;
   }
 
-  /** @kernel kho_test_unpreserve_data */
+  /** @kernel kho_test_unpreserve_data @simplified of the folios only: the list of them is undone where it was preserved */
   *#unwind(task: Task, folios: readonly Pfn[], preserved: number, err: number): Op<number> {
     for (const [i, folio] of folios.entries()) {
       if (i < preserved) yield* this.#system.kho.out.unpreserveFolio(task, folio);

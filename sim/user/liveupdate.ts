@@ -11,8 +11,11 @@ import { ERRNO } from '../base/errno.ts';
 import type { Layout } from '../base/layout.ts';
 import type { Op } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
-import { DIRECTION_CHECK, FINISH_RESERVED, GET_NAME } from '../kernel/patches.ts';
+import { DIRECTION_CHECK, FINISH_RESERVED, GET_NAME, RETRIEVE_FD_GUARD } from '../kernel/patches.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
+import type { Token } from '../luo/file.ts';
+import { retrieveFile } from '../luo/file_incoming.ts';
+import { copyName, NAME_WORDS } from '../luo/name.ts';
 import type { SessionHandle } from '../luo/session_table.ts';
 import type { Thread } from './process.ts';
 import { copyStructIn, respond, type UserMemory } from './uaccess.ts';
@@ -32,13 +35,14 @@ import {
 const NAME_AT = SESSION_ARGUMENT.at.name / 4;
 const FD_AT = SESSION_ARGUMENT.at.fd / 4;
 const RESERVED_AT = FINISH_ARGUMENT.at.reserved / 4;
+const TOKEN_AT = FD_ARGUMENT.at.token / 4;
 
 type Direction = 'incoming' | 'outgoing' | 'both';
 
 interface Command {
   readonly number: number;
   readonly layout: Layout<string>;
-  /** Sessions it is for, since there is a check of that. @kernel luo_ioctl_type_valid */
+  /** Sessions it is for, since there is a check of that. */
   readonly direction: Direction;
 }
 
@@ -65,7 +69,11 @@ export class LiveUpdateDevice {
   readonly #system: System;
   readonly #kind: number;
   readonly #sessionCommands: readonly Command[];
-  /** Registered at late init, only where live update is still on. @kernel liveupdate_ioctl_init */
+  readonly #name = new Int32Array(NAME_WORDS);
+  /**
+   * Registered at late init, only where live update is still on.
+   * @kernel liveupdate_ioctl_init @simplified registering a device cannot fail
+   */
   readonly present: boolean;
 
   constructor(system: System) {
@@ -115,7 +123,7 @@ export class LiveUpdateDevice {
   ioctl(thread: Thread, fd: number, number: number, argument: UserMemory): Op<number> | number {
     const { kernel, vfs, luo } = this.#system;
     kernel.enterSyscall();
-    const file = thread.process.file(fd);
+    const file = thread.process.opened(fd);
     if (file < 0) return file;
     const isSession = luo.sessions.isSessionFile(file as FileHandle);
     if (!isSession && vfs.kind(file as FileHandle) !== this.#kind) return -ERRNO.ENOTTY;
@@ -135,6 +143,7 @@ export class LiveUpdateDevice {
     return this.#sessionCommand(thread, number, session, argument, userBytes);
   }
 
+  /** @kernel luo_ioctl_type_valid */
   #isFor({ direction }: Command, file: FileHandle): boolean {
     const { kernel, vfs, luo } = this.#system;
     if (direction === 'both' || !kernel.has(DIRECTION_CHECK)) return true;
@@ -163,48 +172,123 @@ export class LiveUpdateDevice {
       thread.dropped.push(file as FileHandle);
       return err;
     }
-    process.install(fd, file as FileHandle);
+    process.install(fd, file as FileHandle, true);
     return 0;
   }
 
-  /** @kernel luo_session_ioctl */
-  *#sessionCommand(
+  /** Each waits for a reboot under way first. @kernel luo_session_ioctl */
+  #sessionCommand(
     thread: Thread,
     number: number,
     session: SessionHandle,
     argument: UserMemory,
     userBytes: number,
   ): Op<number> {
-    const { sessions } = this.#system.luo;
+    const call = { thread, session, argument, userBytes };
+    switch (number) {
+      case LIVEUPDATE_SESSION_PRESERVE_FD:
+        return this.#preserveFd(call);
+      case LIVEUPDATE_SESSION_RETRIEVE_FD:
+        return this.#retrieveFd(call);
+      case LIVEUPDATE_SESSION_FINISH:
+        return this.#finish(call);
+      default:
+        return this.#getName(call);
+    }
+  }
+
+  /** A response that cannot be written changes nothing: the file stays preserved. @kernel luo_session_preserve_fd */
+  *#preserveFd({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+    const { kernel, luo } = this.#system;
+    const { sessions, files } = luo;
+    const { task } = thread;
+    const { mutex } = sessions.table;
+    const fd = thread.argument[FD_AT] as number;
+    const token = tokenOf(thread);
+    yield* sessions.enter(task);
+    if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
+    let err = yield* files.preserve(task, session, token, fd, thread);
+    if (err === 0) {
+      err = respond(argument, thread.argument, FD_ARGUMENT.size, userBytes);
+      if (err !== 0) {
+        kernel.printk('luo_session: The file was successfully preserved, but response to user failed');
+      }
+    }
+    mutex.unlock(task, session);
+    sessions.leave(task);
+    return err;
+  }
+
+  /** @kernel luo_session_retrieve_fd */
+  *#retrieveFd({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+    const { kernel, luo } = this.#system;
+    const { sessions, files } = luo;
+    const { task, process } = thread;
+    const { mutex } = sessions.table;
+    const token = tokenOf(thread);
+    yield* sessions.enter(task);
+    const fd = process.reserveFd();
+    let result = fd;
+    if (fd >= 0) {
+      if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
+      result = yield* retrieveFile(files, task, session, token);
+      const keepsMutex = !kernel.has(RETRIEVE_FD_GUARD);
+      if (!keepsMutex) mutex.unlock(task, session);
+      if (result < 0) {
+        process.returnFd(fd);
+      } else {
+        const file = result as FileHandle;
+        thread.argument[FD_AT] = fd;
+        result = respond(argument, thread.argument, FD_ARGUMENT.size, userBytes);
+        if (result === 0) {
+          process.install(fd, file, true);
+        } else {
+          process.returnFd(fd);
+          thread.fput(file);
+        }
+      }
+      if (keepsMutex) mutex.unlock(task, session);
+    }
+    sessions.leave(task);
+    return result;
+  }
+
+  /** @kernel luo_session_finish */
+  *#finish({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+    const { kernel, luo } = this.#system;
+    const { sessions } = luo;
+    const refused = kernel.has(FINISH_RESERVED) && thread.argument[RESERVED_AT] !== 0;
     yield* sessions.enter(thread.task);
-    let err: number;
-    if (number === LIVEUPDATE_SESSION_FINISH) err = yield* this.#finish(thread, session, argument, userBytes);
-    else if (number === LIVEUPDATE_SESSION_GET_NAME)
-      err = this.#getName(thread, session, argument, userBytes);
-    else err = this.#withoutFiles(thread, number);
+    let err = refused ? -ERRNO.EINVAL : yield* sessions.finish(thread.task, session);
+    if (err === 0) err = respond(argument, thread.argument, FINISH_ARGUMENT.size, userBytes);
     sessions.leave(thread.task);
     return err;
   }
 
-  /** @kernel luo_session_finish */
-  *#finish(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Op<number> {
-    const { kernel, luo } = this.#system;
-    if (kernel.has(FINISH_RESERVED) && thread.argument[RESERVED_AT] !== 0) return -ERRNO.EINVAL;
-    const err = yield* luo.sessions.finish(thread.task, session);
-    return err !== 0 ? err : respond(argument, thread.argument, FINISH_ARGUMENT.size, userBytes);
-  }
-
   /** @kernel luo_session_get_name */
-  #getName(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): number {
-    if (thread.argument[RESERVED_AT] !== 0) return -ERRNO.EINVAL;
-    this.#system.luo.sessions.table.loadName(session, thread.argument, NAME_AT);
-    return respond(argument, thread.argument, NAME_ARGUMENT.size, userBytes);
-  }
-
-  /** Files are not modelled yet: no handler takes a descriptor, and no session holds one. */
-  #withoutFiles({ process, argument }: Thread, number: number): number {
-    if (number !== LIVEUPDATE_SESSION_PRESERVE_FD) return -ERRNO.ENOENT;
-    const file = process.file(argument[FD_AT] as number);
-    return file < 0 ? file : -ERRNO.ENOENT;
+  *#getName({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+    const { sessions } = this.#system.luo;
+    yield* sessions.enter(thread.task);
+    let err: number = -ERRNO.EINVAL;
+    if (thread.argument[RESERVED_AT] === 0) {
+      sessions.table.loadName(session, this.#name, 0);
+      copyName(thread.argument, NAME_AT, this.#name, 0);
+      err = respond(argument, thread.argument, NAME_ARGUMENT.size, userBytes);
+    }
+    sessions.leave(thread.task);
+    return err;
   }
 }
+
+/** A session ioctl whose argument was copied in. */
+interface SessionCall {
+  readonly thread: Thread;
+  readonly session: SessionHandle;
+  readonly argument: UserMemory;
+  readonly userBytes: number;
+}
+
+const tokenOf = ({ argument }: Thread): Token => ({
+  low: argument[TOKEN_AT] as number,
+  high: argument[TOKEN_AT + 1] as number,
+});

@@ -10,7 +10,8 @@ import { ERRNO } from '../base/errno.ts';
 import { NR_OPEN } from '../base/limits.ts';
 import type { Op } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
-import type { FileHandle } from '../kernel/vfs.ts';
+import { type FileHandle, O_PATH, type Vfs } from '../kernel/vfs.ts';
+import type { Descriptors } from '../luo/file.ts';
 import { Column } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Task } from '../sched/task.ts';
@@ -25,6 +26,8 @@ export class Process implements Stateful {
   readonly name: string;
   readonly limit: number;
   readonly #files: Column;
+  readonly #closeOnExec: Column;
+  readonly #vfs: Vfs;
   /** Descriptors below this one are taken. */
   #next = 0;
   /** One more than the highest descriptor ever taken. */
@@ -38,11 +41,16 @@ export class Process implements Stateful {
     this.name = name;
     this.limit = limit;
     this.#files = new Column(system.kernel.storage, `${name} files`, NR_OPEN);
+    this.#closeOnExec = new Column(system.kernel.storage, `${name} close-on-exec`, NR_OPEN);
+    this.#vfs = system.vfs;
     system.kernel.machine.journal.enlist(this);
     for (let fd = 0; fd < Math.min(STANDARD_STREAMS, limit); fd++) this.reserveFd();
   }
 
-  /** The lowest free descriptor, taken; or -EMFILE. @kernel get_unused_fd_flags */
+  /**
+   * The lowest free descriptor, taken; or -EMFILE.
+   * @kernel get_unused_fd_flags @simplified the table takes no memory and cannot fail to grow; descriptors have no flags
+   */
   reserveFd(): number {
     let fd = this.#next;
     while (fd < this.#top && this.#files.get(fd) !== 0) fd++;
@@ -61,16 +69,31 @@ export class Process implements Stateful {
   }
 
   /** @kernel fd_install */
-  install(fd: number, file: FileHandle): void {
+  install(fd: number, file: FileHandle, closeOnExec = false): void {
     assert(this.#files.get(fd) === RESERVED, 'a file goes to a reserved descriptor');
     this.#files.set(fd, file);
+    if (closeOnExec) this.#closeOnExec.set(fd, 1);
   }
 
-  /** The file behind a descriptor, or -EBADF. @kernel fdget */
+  /**
+   * The file behind a descriptor, or -EBADF.
+   * @kernel fdget_raw @simplified takes no reference, though another thread might close the descriptor
+   */
   file(fd: number): FileHandle | number {
     if (fd < 0 || fd >= this.#top) return -ERRNO.EBADF;
     const file = this.#files.get(fd);
     return file > 0 ? file : -ERRNO.EBADF;
+  }
+
+  /** The file behind a descriptor that was opened, and not just named by O_PATH; or -EBADF. @kernel fdget */
+  opened(fd: number): FileHandle | number {
+    const file = this.file(fd);
+    return file >= 0 && (this.#vfs.flags(file as FileHandle) & O_PATH) !== 0 ? -ERRNO.EBADF : file;
+  }
+
+  /** Whether exec closes the descriptor. */
+  closesOnExec(fd: number): boolean {
+    return this.#closeOnExec.get(fd) !== 0;
   }
 
   /** Takes a file off its descriptor; the caller drops it. The file, or -EBADF. @kernel file_close_fd */
@@ -78,6 +101,11 @@ export class Process implements Stateful {
     const file = this.file(fd);
     if (file >= 0) this.#release(fd);
     return file;
+  }
+
+  /** One more reference to a file of this process. @kernel get_file */
+  hold(file: FileHandle): void {
+    this.#vfs.get(file);
   }
 
   /** The lowest open descriptor from `fd` on, or -1. */
@@ -96,12 +124,16 @@ export class Process implements Stateful {
 
   #release(fd: number): void {
     this.#files.set(fd, 0);
+    if (this.#closeOnExec.get(fd) !== 0) this.#closeOnExec.set(fd, 0);
     this.#next = Math.min(this.#next, fd);
     this.open--;
   }
 }
 
-/** Drops a reference that a caller held; what release answers is not told. @kernel fput */
+/**
+ * Drops a reference that a caller held; what release answers is not told.
+ * @kernel fput @simplified releases at once, not in task work
+ */
 export function* dropFile({ vfs }: System, task: Task, file: FileHandle): Op<number> {
   if (!vfs.put(file)) return 0;
   const released = vfs.release(task, file);
@@ -110,7 +142,10 @@ export function* dropFile({ vfs }: System, task: Task, file: FileHandle): Op<num
   return 0;
 }
 
-/** Closes everything, ascending. (dropFile, unrolled: the chain of generators would grow too long.) @kernel do_exit */
+/**
+ * Closes everything, ascending. (dropFile, unrolled: the chain of generators would grow too long.)
+ * @kernel do_exit @simplified closes the descriptors, and nothing else of the process has to go
+ */
 export function* exitProcess({ vfs }: System, task: Task, process: Process): Op<number> {
   process.alive = false;
   for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd)) {
@@ -124,7 +159,7 @@ export function* exitProcess({ vfs }: System, task: Task, process: Process): Op<
 }
 
 /** A thread of a process: its task, and the stack on which an ioctl keeps its argument. */
-export class Thread {
+export class Thread implements Descriptors {
   readonly task: Task;
   readonly process: Process;
   readonly argument = new Int32Array(ARGUMENT_WORDS);
@@ -134,5 +169,17 @@ export class Thread {
   constructor(task: Task, process: Process) {
     this.task = task;
     this.process = process;
+  }
+
+  /** @kernel fget */
+  fget(fd: number): FileHandle | number {
+    const file = this.process.opened(fd);
+    if (file >= 0) this.process.hold(file as FileHandle);
+    return file;
+  }
+
+  /** @kernel fput */
+  fput(file: FileHandle): void {
+    this.dropped.push(file);
   }
 }

@@ -17,6 +17,36 @@ export type Action =
   | { readonly do: 'close-device' }
   /** On every one of the names, in order, until one fails. */
   | { readonly do: SessionVerb; readonly names: Names }
+  /** memfd_create with MFD_ALLOW_SEALING for every name, then ftruncate to so many bytes. */
+  | { readonly do: 'memfd'; readonly names: Names; readonly bytes: number }
+  /** pwrite of `bytes` bytes of the pattern of a seed. */
+  | {
+      readonly do: 'write';
+      readonly names: Names;
+      readonly at: number;
+      readonly bytes: number;
+      readonly seed: number;
+    }
+  /** A word of the pattern at every multiple of `every` bytes, through a shared mapping: guest RAM that is used. */
+  | { readonly do: 'fill'; readonly names: Names; readonly every: number; readonly seed: number }
+  /** ftruncate */
+  | { readonly do: 'truncate'; readonly names: Names; readonly bytes: number }
+  /** fallocate of the first bytes */
+  | { readonly do: 'allocate'; readonly names: Names; readonly bytes: number }
+  /** lseek to `at` */
+  | { readonly do: 'seek'; readonly names: Names; readonly at: number }
+  /** fcntl(F_ADD_SEALS) */
+  | { readonly do: 'seal'; readonly names: Names; readonly seals: number }
+  /** Reads every file whole; what is there is compared with what was written. */
+  | { readonly do: 'read'; readonly names: Names }
+  /** PRESERVE_FD of every name in one session, with ascending tokens from `token`. */
+  | { readonly do: 'preserve'; readonly names: Names; readonly session: Names; readonly token: number }
+  /** RETRIEVE_FD, the same. */
+  | { readonly do: 'retrieve-fd'; readonly names: Names; readonly session: Names; readonly token: number }
+  /** close of the descriptors */
+  | { readonly do: 'close-file'; readonly names: Names }
+  /** Memory pressure: whatever can be reclaimed is. */
+  | { readonly do: 'reclaim' }
   /** kexec_file_load */
   | { readonly do: 'load' }
   /** reboot(LINUX_REBOOT_CMD_KEXEC) */
@@ -26,9 +56,45 @@ export type Action =
   /** The test module of lib/test_kho.c: fills and preserves folios, or takes them over and compares. */
   | { readonly do: 'kho-test'; readonly phase: 'save' | 'restore' };
 
-export type SessionVerb = 'create' | 'retrieve' | 'finish' | 'close';
+/**
+ * What a process does with a session acts on the descriptor of that name that it got last: from create, retrieve or dup
+ * (dup(2): one more descriptor of the same session). close closes it, and the one before is the last again; the session
+ * goes with its last descriptor.
+ */
+export type SessionVerb = 'create' | 'retrieve' | 'finish' | 'dup' | 'close';
 
 export type Verb = Action['do'];
+
+/** What is done with files: the names are theirs, and files have names of their own, apart from sessions. */
+export type FileAction = Extract<Action, { do: FileVerb }>;
+export type FileVerb =
+  | 'memfd'
+  | 'write'
+  | 'fill'
+  | 'truncate'
+  | 'allocate'
+  | 'seek'
+  | 'seal'
+  | 'read'
+  | 'preserve'
+  | 'retrieve-fd'
+  | 'close-file';
+
+const FILE_VERBS: ReadonlySet<Verb> = new Set<FileVerb>([
+  'memfd',
+  'write',
+  'fill',
+  'truncate',
+  'allocate',
+  'seek',
+  'seal',
+  'read',
+  'preserve',
+  'retrieve-fd',
+  'close-file',
+]);
+
+export const isFileAction = (action: Action): action is FileAction => FILE_VERBS.has(action.do);
 
 export interface TaskProgram {
   readonly process: string;

@@ -25,7 +25,8 @@ export class UserMemory {
 
 /**
  * Copies an argument in: 0, -EFAULT, or -E2BIG where the caller's struct is longer than `bytes` and its tail is not
- * zero. Shorter input is filled with zeroes. @kernel copy_struct_from_user
+ * zero. The tail is looked at first, up to its first byte that cannot be read or is not zero. Shorter input is filled
+ * with zeroes. @kernel copy_struct_from_user
  */
 export function copyStructIn(
   target: Int32Array,
@@ -33,25 +34,33 @@ export function copyStructIn(
   source: UserMemory,
   userBytes: number,
 ): number {
-  if (source.readable < Math.min(userBytes, bytes)) return -ERRNO.EFAULT;
   for (let i = bytes; i < userBytes; i++) {
     if (i >= source.readable) return -ERRNO.EFAULT;
     if (byteOf(source.words, i) !== 0) return -ERRNO.E2BIG;
   }
   const words = bytes >>> 2;
   const given = Math.min(userBytes, bytes);
+  if (source.readable < given) return -ERRNO.EFAULT;
   for (let k = 0; k < words; k++) {
     target[k] = k * 4 + 4 <= given ? (source.words[k] as number) : partialWord(source.words, k, given);
   }
   return 0;
 }
 
-/** Copies the answer out: at most the caller's size; 0 or -EFAULT. @kernel luo_ucmd_respond */
+/**
+ * Copies the answer out, at most the caller's size: 0, or -EFAULT with what comes before the first byte that cannot be
+ * written. @kernel luo_ucmd_respond
+ */
 export function respond(target: UserMemory, source: Int32Array, bytes: number, userBytes: number): number {
-  const count = Math.min(userBytes, bytes);
-  if (target.writable < count) return -ERRNO.EFAULT;
-  for (let k = 0; k < count >>> 2; k++) target.words[k] = source[k] as number;
-  return 0;
+  const wanted = Math.min(userBytes, bytes);
+  const count = Math.min(wanted, target.writable);
+  const whole = count >>> 2;
+  for (let k = 0; k < whole; k++) target.words[k] = source[k] as number;
+  const mask = (1 << ((count & 3) * 8)) - 1;
+  if (mask !== 0) {
+    target.words[whole] = ((target.words[whole] as number) & ~mask) | ((source[whole] as number) & mask);
+  }
+  return count < wanted ? -ERRNO.EFAULT : 0;
 }
 
 const byteOf = (words: Int32Array, i: number): number =>

@@ -4,6 +4,8 @@ import { PAGE_SIZE } from '../../sim/base/limits.ts';
 import { definePoint } from '../../sim/base/point.ts';
 import type { Order, Pfn, Phys } from '../../sim/base/units.ts';
 import type { System } from '../../sim/boot/boot.ts';
+import { REVISIONS } from '../../sim/kernel/revisions.ts';
+import { KHO_SCRATCH } from '../../sim/kho/abi.ts';
 import { getProperty, subnodeOffset } from '../../sim/kho/fdt.ts';
 import { nativeU64 } from '../../sim/kho/fdt_abi.ts';
 import { LUO_SESSION_BLOCK_SER } from '../../sim/luo/abi.ts';
@@ -133,6 +135,42 @@ describe('a handover', () => {
     const next = follow(machine, params);
     expect(next.kernel.state).toBe('panicked');
     expect(next.kernel.log.has('unable to handle page fault')).toBe(true);
+  });
+});
+
+describe('the scratch array of a handover', () => {
+  it.each([
+    ['lies behind memory', 2 ** 45, 2 * MIB],
+    ['reaches beyond memory', 62 * MIB, 4 * MIB],
+    ['has more bytes than there are', 4 * MIB, 2 ** 63],
+  ])('with an area that %s is the end, on every revision', (_what, start, bytes) => {
+    for (const revision of REVISIONS) {
+      for (let area = 0; area < 3; area++) {
+        const machine = machineFor({ ramBytes: 64 * MIB });
+        const params = leave(bootOn(machine, { revision }));
+        machine.ram.store64(params.scratchPhys + area * KHO_SCRATCH.size, start);
+        machine.ram.store64(params.scratchPhys + area * KHO_SCRATCH.size + KHO_SCRATCH.at.size, bytes);
+        const { kernel } = bootOn(machine, { revision, generation: 1, params });
+        expect(kernel.state).toBe('panicked');
+        expect(kernel.log.has(`unable to handle page fault for address: 0x${start.toString(16)}`)).toBe(true);
+      }
+    }
+  });
+
+  it('may have empty areas anywhere', () => {
+    const machine = machineFor({ ramBytes: 64 * MIB });
+    const params = leave(bootOn(machine));
+    machine.ram.store64(params.scratchPhys + KHO_SCRATCH.size, 2 ** 45);
+    machine.ram.store64(params.scratchPhys + KHO_SCRATCH.size + KHO_SCRATCH.at.size, 0);
+    expect(follow(machine, params).kernel.bootKind).toBe('handover');
+  });
+
+  it('outside of memory is refused, and the boot is a cold one', () => {
+    const machine = machineFor({ ramBytes: 64 * MIB });
+    const params = leave(bootOn(machine));
+    const next = follow(machine, { ...params, scratchPhys: (64 * MIB) as Phys });
+    expect([next.kernel.state, next.kernel.bootKind]).toEqual(['running', 'rejected']);
+    expect(next.kernel.log.has('KHO: disabling KHO revival')).toBe(true);
   });
 });
 

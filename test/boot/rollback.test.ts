@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Decisions } from '../../sim/base/decisions.ts';
 import type { Pfn } from '../../sim/base/units.ts';
 import type { System } from '../../sim/boot/boot.ts';
+import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import type { BootParams, Machine } from '../../sim/machine/machine.ts';
 import { Caller } from '../support/caller.ts';
 import { bootOn, jump, MIB, machineFor } from '../support/system.ts';
@@ -63,12 +64,11 @@ describe('mark and rollback', () => {
         fc.array(step, { maxLength: 20 }),
         fc.array(step, { maxLength: 20 }),
         fc.array(step, { maxLength: 20 }),
-        (before, between, after) => {
+        fc.constantFrom(0, 70),
+        (before, between, after, fragmentedPercent) => {
           const withoutUpdate = before.filter((action) => action.do !== 'update');
-          const [machine, reference] = [0, 1].map(() => machineFor({ ramBytes: 16 * MIB })) as [
-            Machine,
-            Machine,
-          ];
+          const params = { ramBytes: 16 * MIB, fragmentedPercent };
+          const [machine, reference] = [0, 1].map(() => machineFor(params)) as [Machine, Machine];
           const [system, other] = [machine, reference].map((m) => {
             const booted = bootOn(m);
             live(booted, withoutUpdate);
@@ -94,4 +94,25 @@ describe('mark and rollback', () => {
       { numRuns: 12 },
     );
   });
+
+  it.each(REVISIONS.map((revision) => [revision.name, revision] as const))(
+    'before the first open, give the sessions to every next one: %s',
+    (_name, revision) => {
+      const user = new Caller(bootOn(machineFor(), { revision }));
+      user.open();
+      for (let i = 0; i < 5; i++) user.create(`s${i}`);
+      const params = jump(user.system) as BootParams;
+      const { machine } = user.system.kernel;
+      const next = new Caller(bootOn(machine, { revision, generation: 1, params }));
+      const mark = machine.mark();
+      for (let round = 0; round < 3; round++) {
+        const fd = next.open();
+        expect(fd).toBeGreaterThan(0);
+        expect(next.system.luo.sessions.incoming.count).toBe(5);
+        for (let i = 0; i < 5; i++) expect(next.retrieve(`s${i}`)).toBe(fd + 1 + i);
+        machine.rollback(mark);
+        expect(next.system.luo.sessions.incoming.count).toBe(0);
+      }
+    },
+  );
 });

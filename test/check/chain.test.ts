@@ -130,12 +130,12 @@ describe('the chain is broken by', () => {
     [
       'a LUO root that is none',
       (s) => s.kernel.machine.ram.store32(luoFdt(s), 0),
-      /the LUO root is not compatible/,
+      /the LUO root is compatible with no LUO that is known/,
     ],
     [
       'a session node of another version',
       (s) => patch(s, luoFdt(s), 'luo-session-v3\0', 'luo-session-v9\0'),
-      /the session node is not compatible/,
+      /the LUO root has a node luo-session that no LUO knows/,
     ],
     [
       'a KHO root without LUO',
@@ -150,7 +150,7 @@ describe('the chain is broken by', () => {
     [
       'a subtree without a size',
       (s) => patch(s, s.kho.outgoingFdtPhys, 'blob-size', 'blob-sixe'),
-      /subtree "(LUO|kexec-metadata)" lacks an address or a size/,
+      /the KHO root has a subtree "(LUO|kexec-metadata)" that lacks an address or a size/,
     ],
     [
       'a KHO root without a map',

@@ -255,7 +255,7 @@ describe('what the test module hands over', () => {
         const entry = s.kernel.machine.ram.load64(info + 8);
         s.kho.out.tracker?.del(pfn(Math.floor(entry / 4096)), order(entry % 4096));
       },
-      /a folio of kho_test is 0x/,
+      /kho_test.folio\[1\] at 0x[0-9a-f]+ is not preserved/,
     ],
     [
       'a folio of another order',
@@ -263,15 +263,23 @@ describe('what the test module hands over', () => {
         const { ram } = s.kernel.machine;
         ram.store64(info, ram.load64(info) + 1);
       },
-      /a folio of kho_test is 0x/,
+      /kho_test.folio\[0\] at 0x[0-9a-f]+ is preserved with order/,
     ],
     [
       'a page of the list',
       (s, chunk) => store(s, chunk + KHO_VMALLOC_CHUNK.size, 0x100000),
-      /a page of kho_test is 0x100000/,
+      /kho_test.page\[0\] at 0x100000 is not preserved/,
     ],
-    ['a page too few', (s, chunk) => store(s, chunk + KHO_VMALLOC_CHUNK.size, 0), /has 0 pages of 1/],
-    ['a chunk too many', (s, chunk) => store(s, chunk, 0x200000), /a chunk of kho_test is 0x200000/],
+    [
+      'a page too few',
+      (s, chunk) => store(s, chunk + KHO_VMALLOC_CHUNK.size, 0),
+      /kho_test.chunk\[0\] at 0x[0-9a-f]+ brings the list to 0 pages, of an area of 1/,
+    ],
+    [
+      'a chunk too many',
+      (s, chunk) => store(s, chunk, 0x200000),
+      /kho_test.chunk\[1\] at 0x200000 is not preserved/,
+    ],
   ];
 
   it.each(ofTheModule)('breaks the law by %s', (_what, plant, text) => {

@@ -54,34 +54,18 @@ const anyAction: fc.Arbitrary<Action> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('create' as const), names: anyNames }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('retrieve' as const), names: anyNames }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('finish' as const), names: anyNames }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('close' as const), names: anyNames }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('dup' as const), names: anyNames }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('close' as const), names: anyNames }) },
   { weight: 1, arbitrary: fc.constantFrom<Action>({ do: 'close-device' }, { do: 'open' }) },
 );
 
 /** A task that opens the device, does this and that, and perhaps dies. */
 const anyTask = fc
   .tuple(
-    fc.array(anyAction, { maxLength: 8 }),
+    fc.array(anyAction, { maxLength: 10 }),
     fc.constantFrom<Action>({ do: 'close-device' }, { do: 'exit' }),
   )
-  .map(([actions, last]) => [{ do: 'open' } as Action, ...oneOfAName(actions), last]);
-
-/** An agent remembers one descriptor of a name: what it retrieved is closed before it creates another of that name. */
-function oneOfAName(actions: readonly Action[]): Action[] {
-  const retrieved = new Set<number>();
-  return actions.flatMap((action): Action[] => {
-    if (!('names' in action)) return [action];
-    const { pattern, first, count } = action.names;
-    const names = Array.from({ length: count }, (_, i) => first + i);
-    if (action.do === 'retrieve') for (const name of names) retrieved.add(name);
-    if (action.do !== 'create') return [action];
-    const stale = names.filter((name) => retrieved.delete(name));
-    return [
-      ...stale.map((name): Action => ({ do: 'close', names: { pattern, first: name, count: 1 } })),
-      action,
-    ];
-  });
-}
+  .map(([actions, last]) => [{ do: 'open' } as Action, ...actions, last]);
 
 const REBOOT: TaskProgram = { process: 'init', actions: [{ do: 'load' }, { do: 'reboot' }] };
 

@@ -239,7 +239,7 @@ describe('objects', () => {
           yield* system.luo.sessions.retrieve(task, Int32Array.from([0x3173, ...Array(15).fill(0)]), 0);
         });
       },
-      /4 filp objects live, processes have 3 descriptors/,
+      /4 filp objects live, 3 are open or in a session/,
     ],
     [
       'a descriptor whose file was dropped',
@@ -248,7 +248,7 @@ describe('objects', () => {
         vfs.put(file);
         vfs.free(file);
       },
-      /2 filp objects live, processes have 3/,
+      /2 filp objects live, 3 are open/,
     ],
     [
       'a dentry without a file',

@@ -103,7 +103,7 @@ describe('a program from outside', () => {
         { process: 'p', actions: [exit] },
         { process: 'p', actions: [open] },
       ]),
-      /acts after/,
+      /"p" has exited before/,
     ],
     [
       'a stage after the exit',
@@ -118,7 +118,7 @@ describe('a program from outside', () => {
           names: { pattern: `${i}-%d`, first: 0, count: 1 },
         })),
       ),
-      /127 name patterns, more than 126/,
+      /127 name patterns with a %d are more than 126/,
     ],
   ])('with %s is refused, with the place', (_what, program, complaint) => {
     expect(programError(program)).toMatch(complaint);

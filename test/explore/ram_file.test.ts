@@ -211,7 +211,7 @@ describe('a RAM file', () => {
   }
 
   it.each<[string, (header: Record<string, unknown>) => unknown, RegExp]>([
-    ['a later layout', (h) => ({ ...h, schemaVersion: 2 }), /^has layout 2, this luosim reads layout 1/],
+    ['a later layout', (h) => ({ ...h, schemaVersion: 3 }), /^has layout 3, this luosim reads layout 2/],
     ['no layout', (h) => ({ ...h, schemaVersion: '1' }), /schemaVersion/],
     ['a list for a header', () => [], /it is no object/],
     [

@@ -13,6 +13,7 @@ import {
   arbitraryBlocks,
   arbitraryChanges,
   type Block,
+  failureLaw,
   keyOf,
   nodesLaw,
   pagesInUse,
@@ -31,6 +32,9 @@ const order = (n: number): Order => n as Order;
 
 /** Smaller orders first, then by address. */
 const BY_LIST: WalkOrder = (x, y) => x.order - y.order || x.frame - y.frame;
+
+/** Where an addition allocates. */
+const ADD_POINTS = ['__kho_preserve_order:order', 'xa_load_or_alloc:bitmap', 'xa_load_or_alloc:node'];
 
 type Bitmaps = TrackerUnderTest<BitmapTracker>;
 
@@ -79,6 +83,7 @@ describe('the bitmap tracker', () => {
   it('is a set of blocks, walked smaller orders first', () => setLaw(makeTracker, BY_LIST));
   it('stops a walk at the first answer', () => walkStopsLaw(makeTracker));
   it('owns the frames it names', () => nodesLaw(makeTracker));
+  it('undoes what runs out of memory', () => failureLaw(makeTracker, ADD_POINTS));
   it('rolls back', () =>
     rollbackLaw(makeTracker, (tracker) => expect((tracker as BitmapTracker).finalize()).toBe(0)));
 
@@ -125,19 +130,16 @@ describe('the bitmap tracker', () => {
 });
 
 describe('an addition that runs out of memory', () => {
-  it.each(['__kho_preserve_order:order', 'xa_load_or_alloc:bitmap', 'xa_load_or_alloc:node'])(
-    'at %s is undone, and works when tried again',
-    (point) => {
-      const test = withFaults({ point, nth: 0 });
-      const before = pagesInUse(test.kernel);
-      expect(test.tracker.add(frame(0x123), order(3))).toBe(-ERRNO.ENOMEM);
-      expect(pagesInUse(test.kernel)).toBe(before);
-      expect(test.tracker.nodes()).toEqual([]);
-      expect(test.tracker.has(frame(0x120), order(3))).toBe(false);
-      expect(test.tracker.add(frame(0x120), order(3))).toBe(0);
-      expect(ownWalk(test)).toEqual([{ frame: 0x120, order: 3 }]);
-    },
-  );
+  it.each(ADD_POINTS)('at %s is undone, and works when tried again', (point) => {
+    const test = withFaults({ point, nth: 0 });
+    const before = pagesInUse(test.kernel);
+    expect(test.tracker.add(frame(0x123), order(3))).toBe(-ERRNO.ENOMEM);
+    expect(pagesInUse(test.kernel)).toBe(before);
+    expect(test.tracker.nodes()).toEqual([]);
+    expect(test.tracker.has(frame(0x120), order(3))).toBe(false);
+    expect(test.tracker.add(frame(0x120), order(3))).toBe(0);
+    expect(ownWalk(test)).toEqual([{ frame: 0x120, order: 3 }]);
+  });
 
   it.each([0, 1])('for slab pages (%i) is undone', (nth) => {
     const test = withFaults({ point: 'kmem_cache_alloc:pages', nth });

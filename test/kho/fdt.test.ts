@@ -217,7 +217,7 @@ describe('a tree of some oddity', () => {
     expect(propertyOffset(page, 0, 'zz')).toBe(-FDT_ERR.NOTFOUND);
     writeWord(page, 64 + 8 + 8, 0);
     writeWord(page, FDT_HEADER.stringsBytes, 2);
-    expect(properties(page, 0)).toEqual([{ name: undefined, value: new Uint8Array(0) }]);
+    expect(properties(page, 0)).toEqual([{ name: undefined, value: new Uint8Array(0), at: 64 + 8 + 12 }]);
   });
 });
 

@@ -248,7 +248,7 @@ describe('preserved vmalloc areas', () => {
       for (let i = 0; i < nr; i++) system.kernel.machine.ram.store32(vmAddress(area, i * 4096 + 8), 7000 + i);
       const { kernel, kho } = system;
       const descriptor = inTask(system, (task) =>
-        preserveVmalloc(kernel, kho.out, task, area),
+        preserveVmalloc(kernel, kho.out, task, area, kernel.frames.owner('chunk')),
       ) as VmallocDescriptor;
       // A chunk more as soon as one is full, even when nothing follows.
       const chunks = Math.floor(nr / KHO_VMALLOC_SIZE) + 1;
@@ -274,7 +274,9 @@ describe('preserved vmalloc areas', () => {
       const area = vzalloc(system.kernel, 600 * 4096, system.kernel.frames.owner('test'), PAGE);
       if (area === -1) expect.fail('out of memory');
       const { kernel, kho } = system;
-      const descriptor = inTask(system, (task) => preserveVmalloc(kernel, kho.out, task, area));
+      const descriptor = inTask(system, (task) =>
+        preserveVmalloc(kernel, kho.out, task, area, kernel.frames.owner('chunk')),
+      );
       if (fault === undefined)
         inTask(system, (task) => unpreserveVmalloc(kernel, kho.out, task, descriptor as VmallocDescriptor));
       else expect(descriptor).toBe(-ERRNO.ENOMEM);

@@ -18,6 +18,7 @@ import { bareKernel } from '../support/system.ts';
 import {
   arbitraryBlock,
   arbitraryBlocks,
+  failureLaw,
   nodesLaw,
   pagesInUse,
   rollbackLaw,
@@ -74,6 +75,7 @@ describe('the radix tracker', () => {
   it('stops a walk at the first answer', () => walkStopsLaw(makeTracker));
   it('owns the frames it names', () => nodesLaw(makeTracker));
   it('rolls back', () => rollbackLaw(makeTracker));
+  it('undoes what runs out of memory', () => failureLaw(makeTracker, [NODE_POINT]));
 
   it('is walked in strictly ascending keys', () => {
     fc.assert(

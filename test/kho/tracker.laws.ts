@@ -5,6 +5,8 @@
 
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import { Decisions } from '../../sim/base/decisions.ts';
+import { ERRNO } from '../../sim/base/errno.ts';
 import { type Order, type Pfn, pagesOf, pfnOf } from '../../sim/base/units.ts';
 import type { Kernel } from '../../sim/kernel/kernel.ts';
 import type { BlockVisitor, PageTracker } from '../../sim/kho/tracker.ts';
@@ -131,6 +133,41 @@ export function nodesLaw(make: () => TrackerUnderTest): void {
     }),
     { numRuns: 30 },
   );
+}
+
+/**
+ * An addition that runs out of memory, at whichever of the points, leaves the set and all pages as they were; tried
+ * again it works.
+ */
+export function failureLaw(make: () => TrackerUnderTest, points: readonly string[]): void {
+  const seen = new Set<string>();
+  const arbitraryFault = fc.record({ point: fc.constantFrom(...points), nth: fc.nat(4) });
+  fc.assert(
+    fc.property(arbitraryChanges, arbitraryBlock, arbitraryFault, (changes, { frame, order }, fault) => {
+      const { kernel, tracker } = make();
+      applyChanges(tracker, changes);
+      const picture = (): unknown => [
+        walked((visit) => tracker.walk(visit)),
+        tracker.nodes(),
+        tracker.has(frame, order),
+        pagesInUse(kernel),
+      ];
+      const before = picture();
+      const { warnings } = kernel.log;
+      kernel.machine.decisions = Decisions.seeded('', [fault]);
+      const err = tracker.add(frame, order);
+      if (err !== 0) {
+        expect(err).toBe(-ERRNO.ENOMEM);
+        expect(picture()).toEqual(before);
+        seen.add(fault.point);
+        expect(tracker.add(frame, order)).toBe(0);
+      }
+      expect(tracker.has(frame, order)).toBe(true);
+      expect(kernel.log.warnings).toBe(warnings);
+    }),
+    { numRuns: 150 },
+  );
+  expect([...seen].sort()).toEqual([...points].sort());
 }
 
 /** Rolled back to a mark, a tracker is what it was, and does the same again. */

@@ -13,7 +13,14 @@ import {
   IncomingBlockChain,
 } from '../../sim/luo/block_chain.ts';
 import { bareKernel, MIB } from '../support/system.ts';
-import { retryLaw, roundTripLaw, type StoreUnderTest, shrunkListLaw } from './session_store.laws.ts';
+import {
+  limitLaw,
+  markLaw,
+  retryLaw,
+  roundTripLaw,
+  type StoreUnderTest,
+  shrunkListLaw,
+} from './session_store.laws.ts';
 
 const BLOCK = definePoint('test', 'chain block', 'fault');
 /** Blocks scaled down, so that edges come up often. */
@@ -21,17 +28,19 @@ const SMALL: ChainGeometry = { blockBytes: 65536, perBlock: 3, maxBlocks: 5 };
 
 function chain(geometry: ChainGeometry): StoreUnderTest {
   const kernel = bareKernel();
-  const { ram } = kernel.machine;
+  const { ram, journal } = kernel.machine;
   const outgoing = new BlockChain(kernel.storage, ram, geometry);
   const owner = kernel.frames.owner('test block');
   const freed: Phys[] = [];
   const allocBlock = (): Phys => physOf(kernel.pages.alloc(4 as Order, owner, BLOCK, ZEROED) as never);
   outgoing.addBlock(allocBlock());
   return {
+    machine: kernel.machine,
     ram,
     outgoing,
     allocBlock,
-    incoming: () => new IncomingBlockChain(ram, outgoing.headPhys as Phys, (block) => freed.push(block)),
+    incoming: () =>
+      new IncomingBlockChain(journal, ram, outgoing.headPhys as Phys, (block) => freed.push(block)),
     freed: () => freed,
   };
 }
@@ -41,12 +50,20 @@ describe('the chain of blocks, three sessions a block', () => {
   it('hands over what was written, at every count', () => roundTripLaw(() => chain(SMALL), counts));
   it('forgets an abandoned attempt', () => retryLaw(() => chain(SMALL), counts));
   it('does not hand over what was removed', () => shrunkListLaw(() => chain(SMALL), counts));
+  it('refuses the 16th', () => limitLaw(() => chain(SMALL), 15, -ERRNO.ENOSPC));
+  it('rolls back', () => markLaw(() => chain(SMALL), counts, 15));
 });
 
 describe('the chain of blocks at full size', () => {
-  it.each([0, 1, 818, 819, 820, 1638, 1639])('hands over %i sessions', (count) => {
+  const edges = [0, 1, 50, 51, 52, 102, 103, 818, 819, 820, 1638, 1639];
+
+  it.each(edges)('hands over %i sessions', (count) => {
     roundTripLaw(() => chain(APRIL_CHAIN), fc.constant(count), 1);
   });
+
+  const few = fc.constantFrom(...edges.filter((count) => count <= 820));
+  it('forgets an abandoned attempt', () => retryLaw(() => chain(APRIL_CHAIN), few));
+  it('does not hand over what was removed', () => shrunkListLaw(() => chain(APRIL_CHAIN), few));
 
   it('has 819 sessions a block and refuses the block after the 10,000th', () => {
     expect(APRIL_CHAIN).toEqual({ blockBytes: 65536, perBlock: 819, maxBlocks: 10_000 });

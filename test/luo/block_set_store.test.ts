@@ -17,7 +17,14 @@ import {
 } from '../kho/block_world.ts';
 import { golden } from '../kho/fdt_model.ts';
 import { MIB, type TestMachine } from '../support/system.ts';
-import { retryLaw, roundTripLaw, type StoreUnderTest, shrunkListLaw } from './session_store.laws.ts';
+import {
+  limitLaw,
+  markLaw,
+  retryLaw,
+  roundTripLaw,
+  type StoreUnderTest,
+  shrunkListLaw,
+} from './session_store.laws.ts';
 
 /** Three sessions a block, five blocks: edges come up often. */
 const SMALL: BlockGeometry = { entryBytes: 1360, maxBlocks: 5 };
@@ -37,6 +44,7 @@ function store(geometry: BlockGeometry, machine: TestMachine = {}): SetUnderTest
   const opener = blockSetOpener(table, (block) => freed.push(block), geometry);
   const open = (): IncomingStore | number => opener(outgoing.headPhys as Phys);
   return {
+    machine: kernel.machine,
     world,
     ram,
     outgoing,
@@ -87,6 +95,8 @@ describe('the block set, three sessions a block', () => {
   it('hands over what was written, at every count', () => roundTripLaw(() => store(SMALL), counts));
   it('forgets an abandoned attempt', () => retryLaw(() => store(SMALL), counts));
   it('does not hand over what was removed', () => shrunkListLaw(() => store(SMALL), counts));
+  it('refuses the 16th', () => limitLaw(() => store(SMALL), 15, -ERRNO.ENOSPC));
+  it('rolls back', () => markLaw(() => store(SMALL), counts, 15));
 });
 
 describe('the block set at full size', () => {
@@ -294,31 +304,6 @@ describe('a creation that is refused for its name after the blocks grew', () => 
       const incoming = under.incoming();
       for (let i = 0; i < count; i++) expect(incoming.nextSlot()).not.toBe(0);
       expect(incoming.nextSlot()).toBe(0);
-    }
-  });
-});
-
-describe('a mark', () => {
-  it('brings blocks, cursors and reader back', () => {
-    const under = store(SMALL);
-    const { outgoing, world, ram } = under;
-    for (let count = 0; count < 4; count++) insert(under, count);
-    serialize(under, 4);
-    const incoming = under.incoming();
-    const regions = outgoing.regions();
-    const mark = world.kernel.machine.mark();
-    for (let run = 0; run < 2; run++) {
-      for (let i = 0; i < 4; i++) expect(ram.load32(incoming.nextSlot())).toBe((i + 1) * 0x10000);
-      expect(incoming.nextSlot()).toBe(0);
-      incoming.free();
-      expect(outgoing.previousSlot()).toBe((regions[1]?.address as number) + 16);
-      outgoing.begin();
-      remove(under, 0);
-      expect(outgoing.blocks).toBe(0);
-      for (let count = 0; count < 15; count++) expect(insert(under, count)).toBe(0);
-      world.kernel.machine.rollback(mark);
-      expect(outgoing.regions()).toEqual(regions);
-      expect(chainIn(ram, outgoing.headPhys)).toEqual(regions.map(({ address }) => address));
     }
   });
 });

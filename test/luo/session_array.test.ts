@@ -17,7 +17,14 @@ import type { BootParams } from '../../sim/machine/machine.ts';
 import { PageFault } from '../../sim/machine/ram.ts';
 import { golden } from '../kho/fdt_model.ts';
 import { bareKernel, bootOn, inTask, jump, machineFor } from '../support/system.ts';
-import { retryLaw, roundTripLaw, type StoreUnderTest, shrunkListLaw } from './session_store.laws.ts';
+import {
+  limitLaw,
+  markLaw,
+  retryLaw,
+  roundTripLaw,
+  type StoreUnderTest,
+  shrunkListLaw,
+} from './session_store.laws.ts';
 
 const REGION = definePoint('test', 'session array', 'fault');
 /** A region scaled down, so that its end comes up often. */
@@ -40,6 +47,7 @@ function array(geometry: ArrayGeometry): ArrayUnderTest {
   expect(outgoing.addBlock(region)).toBe(0);
   const open = sessionArrayOpener(journal, ram, (address) => freed.push(address));
   return {
+    machine: kernel.machine,
     ram,
     outgoing,
     region,
@@ -60,6 +68,8 @@ describe('the array, seven sessions', () => {
   it('hands over what was written, at every count', () => roundTripLaw(() => array(SMALL), counts));
   it('forgets an abandoned attempt', () => retryLaw(() => array(SMALL), counts));
   it('does not hand over what was removed', () => shrunkListLaw(() => array(SMALL), counts));
+  it('refuses the eighth', () => limitLaw(() => array(SMALL), 7, -ERRNO.ENOMEM));
+  it('rolls back', () => markLaw(() => array(SMALL), counts, 7));
 });
 
 describe('the array at full size', () => {
@@ -72,6 +82,7 @@ describe('the array at full size', () => {
   const few = fc.constantFrom(...edges.filter((count) => count <= 103));
   it('forgets an abandoned attempt', () => retryLaw(() => array(SESSION_ARRAY), few));
   it('does not hand over what was removed', () => shrunkListLaw(() => array(SESSION_ARRAY), few));
+  it('refuses the 820th', () => limitLaw(() => array(SESSION_ARRAY), 819, -ERRNO.ENOMEM));
 
   it('is 16 pages with room for 819 sessions, 8 bytes left over', () => {
     expect(SESSION_ARRAY).toEqual({ regionBytes: 65536, sessionsMax: 819 });
@@ -206,31 +217,12 @@ describe('an incoming array', () => {
   });
 });
 
-describe('a mark', () => {
-  it('brings region, cursor, count and reader back', () => {
-    const kernel = bareKernel();
-    const { ram, journal } = kernel.machine;
-    const outgoing = new SessionArray(journal, ram, SMALL);
-    const empty = kernel.machine.mark();
-    const region = physOf(
-      kernel.pages.alloc(4 as Order, kernel.frames.owner('test'), REGION, ZEROED) as never,
-    );
-    outgoing.addBlock(region);
-    outgoing.begin();
-    outgoing.nextSlot();
-    const incoming = new IncomingSessionArray(journal, ram, region, () => {});
-    const mark = kernel.machine.mark();
-    for (let run = 0; run < 2; run++) {
-      for (let i = 1; i < 4; i++) expect(outgoing.nextSlot()).toBe(region + 8 + i * 80);
-      outgoing.commit(4);
-      for (let i = 0; i < 4; i++) expect(incoming.nextSlot()).toBe(region + 8 + i * 80);
-      expect(incoming.nextSlot()).toBe(0);
-      kernel.machine.rollback(mark);
-      expect(ram.load64(region + COUNT)).toBe(0);
-    }
-    kernel.machine.rollback(empty);
-    expect(outgoing.blocks).toBe(0);
-    expect(outgoing.headPhys).toBe(0);
-    expect(outgoing.regions()).toEqual([]);
-  });
+it('a mark before late init brings back that there is no region', () => {
+  const kernel = bareKernel();
+  const { ram, journal } = kernel.machine;
+  const outgoing = new SessionArray(journal, ram, SMALL);
+  const mark = kernel.machine.mark();
+  outgoing.addBlock(0x10000 as Phys);
+  kernel.machine.rollback(mark);
+  expect([outgoing.blocks, outgoing.headPhys, outgoing.regions()]).toEqual([0, 0, []]);
 });

@@ -41,8 +41,11 @@ describe('a list of sessions', () => {
             walked.push({ name: next++, session });
           } else if (what === 'remove' && walked.length > 0) {
             const [gone] = walked.splice(n % walked.length, 1);
-            list.unlink(gone?.session as SessionHandle);
-            table.free(gone?.session as SessionHandle);
+            const session = gone?.session as SessionHandle;
+            list.unlink(session);
+            expect([table.next(session), table.prev(session)]).toEqual([NO_SESSION, NO_SESSION]);
+            expect(list.scan(nameOf(gone?.name as number), 0)).toBe(NO_SESSION);
+            table.free(session);
           } else if (what === 'scan') {
             const wanted = n % (next + 1);
             const place = walked.findIndex(({ name }) => name === wanted);
@@ -129,6 +132,8 @@ describe('a list of sessions', () => {
       }
     }
     expect(list.count).toBe(100);
+    // A rank looks at all positions up to its own: they do not grow with all that has been.
+    expect(table.position(list.tail)).toBeLessThanOrEqual(8192);
     for (const i of [39_600, 39_604, 39_996]) {
       const before = kernel.machine.cpus.steps[STEP.hop] as number;
       expect(list.scan(nameOf(i), 0)).toBe(sessions[i]);

@@ -7,9 +7,11 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Phys } from '../../sim/base/units.ts';
 import type { IncomingStore, OutgoingStore } from '../../sim/luo/session_store.ts';
+import type { Machine } from '../../sim/machine/machine.ts';
 import type { Ram } from '../../sim/machine/ram.ts';
 
 export interface StoreUnderTest {
+  readonly machine: Machine;
   readonly ram: Ram;
   readonly outgoing: OutgoingStore;
   /** A preserved, zeroed region for a block. */
@@ -105,6 +107,63 @@ export function shrunkListLaw(make: () => StoreUnderTest, counts: fc.Arbitrary<n
       const incoming = store.incoming();
       for (let i = 0; i < left; i++) expect(store.ram.load32(incoming.nextSlot())).toBe(1000 + i);
       expect(incoming.nextSlot()).toBe(0);
+    }),
+    { numRuns: 30 },
+  );
+}
+
+/** Full, a store refuses one more with its errno and is as it was; what a removal frees can be used again. */
+export function limitLaw(make: () => StoreUnderTest, limit: number, errno: number): void {
+  const store = make();
+  const { outgoing } = store;
+  fillUp(store, limit);
+  const before = { regions: outgoing.regions(), blocks: outgoing.blocks, head: outgoing.headPhys };
+  for (let attempt = 0; attempt < 2; attempt++) {
+    // Some look at the limit before there is a block, some when it is linked.
+    const room = outgoing.room(limit);
+    expect(room === 1 ? outgoing.addBlock(store.allocBlock()) : room).toBe(errno);
+    expect({ regions: outgoing.regions(), blocks: outgoing.blocks, head: outgoing.headPhys }).toEqual(before);
+  }
+  expect(outgoing.room(limit - 1)).toBe(0);
+  write(store, limit, 1000);
+  expect(outgoing.nextSlot()).toBe(0);
+  outgoing.commit(limit);
+  const incoming = store.incoming();
+  for (let i = 0; i < limit; i++) expect(store.ram.load32(incoming.nextSlot())).toBe(1000 + i);
+  expect(incoming.nextSlot()).toBe(0);
+  while (outgoing.dropBlock(0) !== 0);
+  fillUp(store, limit);
+  expect(outgoing.regions()).toHaveLength(before.blocks);
+}
+
+/** Rolled back to a mark, blocks, cursor and reader are what they were, wherever they stood, and do the same again. */
+export function markLaw(make: () => StoreUnderTest, counts: fc.Arbitrary<number>, limit: number): void {
+  fc.assert(
+    fc.property(counts, fc.nat(), fc.nat(), (count, n, m) => {
+      const store = make();
+      const { machine, ram, outgoing } = store;
+      fillUp(store, count);
+      const slots = write(store, count, 1000);
+      outgoing.commit(count);
+      const incoming = store.incoming();
+      const read = n % (count + 1);
+      for (let i = 0; i < read; i++) incoming.nextSlot();
+      for (let back = m % (count + 1); back > 0; back--) expect(outgoing.previousSlot()).toBe(slots.pop());
+      const picture = (): unknown => [outgoing.regions(), outgoing.headPhys, outgoing.blocks];
+      const atMark = picture();
+      const mark = machine.mark();
+      for (let pass = 0; pass < 2; pass++) {
+        for (let i = read; i < count; i++) expect(ram.load32(incoming.nextSlot())).toBe(1000 + i);
+        expect(incoming.nextSlot()).toBe(0);
+        incoming.free();
+        expect(outgoing.previousSlot()).toBe(slots.at(-1) ?? 0);
+        for (let left = count - 1; left >= 0; left--) while (outgoing.dropBlock(left) !== 0);
+        fillUp(store, limit);
+        write(store, limit, 5000);
+        outgoing.commit(limit);
+        machine.rollback(mark);
+        expect(picture()).toEqual(atMark);
+      }
     }),
     { numRuns: 30 },
   );

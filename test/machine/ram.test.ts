@@ -1,6 +1,6 @@
 /*
- * Physical memory against an array of bytes: loads and stores of every width, at any address, over garbage and
- * guarded pages; what a rollback restores, and that memory given back is zero.
+ * Physical memory against an array of bytes: loads and stores of every width, at any address, over garbage, guarded
+ * pages and the memory of another machine; what a rollback restores, and that memory given back is zero.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -13,8 +13,8 @@ import { type Copy, RAM_BYTES, RamWorld, step } from './ram_world.ts';
 describe('laws', () => {
   test('memory is an array of bytes, and what is not memory faults', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-        const world = new RamWorld();
+      fc.property(fc.boolean(), fc.array(step, { maxLength: 60, size: 'max' }), (backed, steps) => {
+        const world = new RamWorld(undefined, backed);
         for (const s of steps) world.step(s);
         world.check();
       }),
@@ -29,8 +29,8 @@ describe('laws', () => {
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('rollback' as const), which: fc.nat(5) }) },
     );
     fc.assert(
-      fc.property(fc.array(marked, { maxLength: 60, size: 'max' }), (steps) => {
-        const world = new RamWorld();
+      fc.property(fc.boolean(), fc.array(marked, { maxLength: 60, size: 'max' }), (backed, steps) => {
+        const world = new RamWorld(undefined, backed);
         const { journal } = world.storage;
         const marks: { mark: Mark; copy: Copy }[] = [];
         for (const s of steps) {
@@ -56,19 +56,24 @@ describe('laws', () => {
 
   test('memory given back is zero', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40, size: 'max' }), fc.nat(40), (steps, markAt) => {
-        const world = new RamWorld();
-        const { journal, pool } = world.storage;
-        let mark: Mark | undefined;
-        for (const [i, s] of steps.entries()) {
-          if (i === markAt) mark = journal.mark();
-          world.step(s);
-        }
-        if (mark !== undefined) journal.rollback(mark);
-        world.ram.dispose();
-        expect(pool.taken).toBe(0);
-        for (let n = 0; n < RAM_BYTES / 65536; n++) expect(pool.take().every((w) => w === 0)).toBe(true);
-      }),
+      fc.property(
+        fc.boolean(),
+        fc.array(step, { maxLength: 40, size: 'max' }),
+        fc.nat(40),
+        (backed, steps, markAt) => {
+          const world = new RamWorld(undefined, backed);
+          const { journal, pool } = world.storage;
+          let mark: Mark | undefined;
+          for (const [i, s] of steps.entries()) {
+            if (i === markAt) mark = journal.mark();
+            world.step(s);
+          }
+          if (mark !== undefined) journal.rollback(mark);
+          world.ram.dispose();
+          expect(pool.taken).toBe(0);
+          for (let n = 0; n < RAM_BYTES / 65536; n++) expect(pool.take().every((w) => w === 0)).toBe(true);
+        },
+      ),
       { numRuns: 20 },
     );
   });

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Pfn, Phys } from '../../sim/base/units.ts';
 import type { Storage } from '../../sim/machine/column.ts';
-import { patternWord } from '../../sim/machine/garbage.ts';
+import { type Backdrop, patternWord } from '../../sim/machine/garbage.ts';
 import { Journal } from '../../sim/machine/journal.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
 import { PageFault, Ram } from '../../sim/machine/ram.ts';
@@ -110,9 +110,17 @@ export class RamWorld {
   readonly wild = new Set<number>();
   readonly expectedWild = new Set<number>();
 
-  constructor(storage: Storage = { pool: new PiecePool(), journal: new Journal() }) {
+  readonly #backed: boolean;
+
+  /** `backed`: memory is not zero to begin with, but that of another machine; every third page is. */
+  constructor(storage: Storage = { pool: new PiecePool(), journal: new Journal() }, backed = false) {
     this.storage = storage;
+    this.#backed = backed;
     this.ram = new Ram(storage, RAM_BYTES);
+    if (backed) {
+      for (let p = 0; p < PAGES; p++) if (p % 3 !== 0) this.#fill(p, 1, p);
+      this.ram.clear([], backdropOf(this.bytes.slice()));
+    }
     this.ram.guarded = (frame) => this.guarded.has(frame);
     this.ram.onWildWrite = ({ pfn }) => this.wild.add(pfn);
   }
@@ -150,6 +158,7 @@ export class RamWorld {
     const untouched = new Set(Array.from({ length: PAGES }, (_, p) => p));
     for (const p of this.ram.dirtyPages()) untouched.delete(p);
     const regions = this.ram.garbageRegions();
+    if (this.#backed) return;
     for (const p of untouched) {
       if (regions.some(({ start, bytes }) => p * 4096 >= start && p * 4096 < start + bytes)) continue;
       expect(this.bytes.subarray(p * 4096, (p + 1) * 4096).every((b) => b === 0)).toBe(true);
@@ -250,6 +259,14 @@ export class RamWorld {
     for (let at = first * 4096; at < (first + n) * 4096; at += 4)
       view.setInt32(at, patternWord(seed, at), true);
   }
+}
+
+function backdropOf(bytes: Uint8Array): Backdrop {
+  const words = new Int32Array(bytes.buffer);
+  return {
+    wordAt: (address) => words[address / 4] as number,
+    copyPage: (address, target, at) => target.set(words.subarray(address / 4, address / 4 + 1024), at),
+  };
 }
 
 function storeBytesOf(s: Extract<Step, { at: number }>): Uint8Array {

@@ -1,0 +1,77 @@
+/*
+ * A plan on one screen: times by every price list, memory, limits, and what it all rests on.
+ */
+import type picocolors from 'picocolors';
+import type { Plan, PlanLimit, Priced } from '../sim/index.ts';
+import { clip, counted, grouped, printable, roundSize, size, span } from './words.ts';
+
+type Colors = ReturnType<typeof picocolors.createColors>;
+
+const COLUMNS = 80;
+const LABEL = 44;
+
+export function planReport(
+  plan: Plan,
+  { again, colours }: { readonly again: string; readonly colours: Colors },
+): string {
+  const { ramBytes, sessions, revision, fragmentedPercent, violations } = plan;
+  const memory = `${size(ramBytes)} RAM${fragmentedPercent > 0 ? `, ${fragmentedPercent} % of it shattered` : ''}`;
+  const lines = [
+    colours.bold(clip(`${counted(sessions, 'session')} on ${revision}, ${memory}`, COLUMNS)),
+    '',
+    colours.dim(row('', ...Object.keys(plan.create.times))),
+    row('create all of them', ...times(plan.create)),
+    row('blackout: reboot, boot, first open', ...times(plan.blackout)),
+    row('until every session is retrieved', ...times(plan.usable)),
+    '',
+    row('memory of the sessions, created', roundSize(plan.bytesCreated)),
+    row('memory that crosses the jump', roundSize(plan.bytesCrossing)),
+    row('memory of the sessions, retrieved', roundSize(plan.bytesRetrieved)),
+    '',
+    colours.dim(row('limits', 'needed', 'there are')),
+    ...plan.limits.flatMap((limit) => limitLines(limit, colours)),
+    '',
+    ...shatteredLines(plan, colours),
+    `extrapolated from updates of ${plan.samples.map(grouped).join(', ')} sessions;`,
+    `one of ${grouped(plan.checkedWith)} came out within ${plan.residualPercent.toFixed(2)} %`,
+    ...violations
+      .slice(0, 1)
+      .map(({ law, text }) => colours.red(clip(`broken, ${law}: ${printable(text)}`, COLUMNS))),
+    again,
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+const row = (label: string, ...values: readonly string[]): string =>
+  clip(label, LABEL).padEnd(LABEL) + values.map((value) => value.padStart((COLUMNS - LABEL) / 2)).join('');
+
+const times = ({ times: by }: Priced): string[] => Object.values(by).map(span);
+
+function limitLines({ what, needed, available, beyond }: PlanLimit, colours: Colors): string[] {
+  const line = row(what, grouped(needed), grouped(available));
+  return needed <= available ? [line] : [colours.yellow(line), colours.yellow(clip(`  ${beyond}`, COLUMNS))];
+}
+
+function shatteredLines({ sessions: planned, shattered }: Plan, colours: Colors): string[] {
+  if (shattered.length === 0) return [];
+  return [
+    colours.dim(row('how far memory may be shattered', 'creates fail', 'tried at')),
+    ...shattered.flatMap(({ revision, blockPages, failsFromPercent, ramBytes, sessions, runs }) => {
+      const fails = failsFromPercent === undefined ? 'never' : `from ${failsFromPercent} % on`;
+      const went = runs.map(({ percent, result, created, asForetold }) => {
+        const what = result === 'OK' ? 'all created' : `${result} after ${grouped(created)}`;
+        return `${percent} % ${what}${asForetold ? '' : ', not as foretold'}`;
+      });
+      const line = clip(`  ${size(ramBytes)}, ${counted(sessions, 'session')}: ${went.join('; ')}`, COLUMNS);
+      return [
+        row(
+          `blocks of ${counted(blockPages, 'page')}, ${revision}`,
+          fails,
+          `1 : ${grouped(Math.round(planned / sessions))}`,
+        ),
+        runs.every(({ asForetold }) => asForetold) ? line : colours.yellow(line),
+      ];
+    }),
+    '',
+  ];
+}

@@ -1,0 +1,153 @@
+/*
+ * A file as its user knows it: what was written, in order, and nothing of pages. Comparing replays the writes over each
+ * page that the kernel has, and wants a page wherever something was written.
+ */
+import { PAGE_SIZE } from '../base/limits.ts';
+import { type Pfn, pagesOf, physOf } from '../base/units.ts';
+import type { System } from '../boot/boot.ts';
+import { UPTODATE } from '../files/page_cache.ts';
+import type { InodeHandle } from '../files/shmem_inode.ts';
+import { FILL_BYTES, patternWord } from '../user/contents.ts';
+
+/** Bytes of the pattern of a seed; every: again at each multiple of it. Zeroes where `seed` is undefined. */
+interface Write {
+  readonly at: number;
+  readonly end: number;
+  readonly every: number;
+  readonly seed: number | undefined;
+}
+
+const WORDS = PAGE_SIZE / 4;
+const page = new Uint8Array(PAGE_SIZE);
+const words = new Int32Array(page.buffer);
+const stored = new Int32Array(WORDS);
+
+export class ModelFile {
+  size = 0;
+  pos = 0;
+  seals = 0;
+  /** A call that had not answered at the jump may have changed it. */
+  uncertain = false;
+  readonly #writes: Write[] = [];
+
+  clone(): ModelFile {
+    const copy = new ModelFile();
+    copy.size = this.size;
+    copy.pos = this.pos;
+    copy.seals = this.seals;
+    copy.uncertain = this.uncertain;
+    copy.#writes.push(...this.#writes);
+    return copy;
+  }
+
+  write(at: number, bytes: number, seed: number): void {
+    this.#writes.push({ at, end: at + bytes, every: 0, seed });
+    this.size = Math.max(this.size, at + bytes);
+  }
+
+  /** A few bytes at every multiple of `every`. */
+  fill(every: number, seed: number): void {
+    const last = Math.floor((this.size - FILL_BYTES) / every) * every;
+    if (this.size >= FILL_BYTES) this.#writes.push({ at: 0, end: last + FILL_BYTES, every, seed });
+  }
+
+  truncate(bytes: number): void {
+    if (bytes < this.size) {
+      this.#writes.push({ at: bytes, end: Number.MAX_SAFE_INTEGER, every: 0, seed: undefined });
+    }
+    this.size = bytes;
+  }
+
+  /** What differs in the kernel's file, in words; undefined where nothing does. */
+  differsFrom(system: System, inode: InodeHandle): string | undefined {
+    const { shmem } = system.files;
+    if (this.uncertain) return undefined;
+    const size = shmem.inodes.size(inode);
+    if (size !== this.size) return `it has ${size} bytes, ${this.size} were there`;
+    const wanted = this.#pages();
+    for (const folio of shmem.cache.of(inode)) {
+      const first = shmem.cache.index(folio);
+      const pages = pagesOf(shmem.cache.order(folio));
+      for (let i = 0; i < pages; i++) {
+        const wrong = this.#pageDiffers(system, folio, first + i, i);
+        if (wrong !== undefined) return wrong;
+        wanted.delete(first + i);
+      }
+    }
+    const [missing] = wanted;
+    return missing === undefined ? undefined : `page ${missing} reads as zeroes, and was written`;
+  }
+
+  /** Pages whose expected contents are not all zero. */
+  #pages(): Set<number> {
+    const pages = new Set<number>();
+    for (const { at, end, every, seed } of this.#writes) {
+      if (seed === undefined) {
+        for (const index of pages) if (!this.#expect(index)) pages.delete(index);
+        continue;
+      }
+      const stop = Math.min(end, this.size);
+      for (let pos = at; pos < stop; pos = every === 0 ? pos - (pos % PAGE_SIZE) + PAGE_SIZE : pos + every) {
+        pages.add(Math.floor(pos / PAGE_SIZE));
+        if (every !== 0 && (pos % PAGE_SIZE) + FILL_BYTES > PAGE_SIZE)
+          pages.add(Math.floor(pos / PAGE_SIZE) + 1);
+      }
+    }
+    return pages;
+  }
+
+  #pageDiffers(system: System, folio: Pfn, index: number, i: number): string | undefined {
+    const { ram } = system.kernel.machine;
+    this.#expect(index);
+    if (system.files.shmem.cache.has(folio, UPTODATE)) {
+      ram.loadWords(physOf(folio) + i * PAGE_SIZE, stored, 0, WORDS);
+    } else {
+      stored.fill(0);
+    }
+    const stop = Math.min(this.size - index * PAGE_SIZE, PAGE_SIZE);
+    for (let k = 0; k * 4 < stop; k++) {
+      const mask = stop - k * 4 >= 4 ? -1 : 2 ** ((stop - k * 4) * 8) - 1;
+      if (((stored[k] as number) & mask) !== ((words[k] as number) & mask)) {
+        return `byte ${index * PAGE_SIZE + k * 4} and those after it are not what was written`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Makes `page` what is expected of a page; whether anything in it is. */
+  #expect(index: number): boolean {
+    page.fill(0);
+    const start = index * PAGE_SIZE;
+    const stop = start + PAGE_SIZE;
+    let any = false;
+    for (const { at, end, every, seed } of this.#writes) {
+      if (at >= stop || end <= start) continue;
+      if (every === 0) {
+        put(seed, Math.max(at, start), Math.min(end, stop), start);
+        any = seed !== undefined || at > start;
+      } else {
+        for (
+          let pos = Math.max(Math.floor((start - FILL_BYTES) / every), 0) * every;
+          pos < stop;
+          pos += every
+        ) {
+          if (pos + FILL_BYTES <= start || pos >= end) continue;
+          put(seed, Math.max(pos, start), Math.min(pos + FILL_BYTES, stop), start);
+          any = true;
+        }
+      }
+    }
+    return any;
+  }
+}
+
+/** Writes [from, to) of a pattern into `page`, which begins at `start`. */
+function put(seed: number | undefined, from: number, to: number, start: number): void {
+  if (seed === undefined) {
+    page.fill(0, from - start, to - start);
+    return;
+  }
+  for (let at = from; at < to; at++) {
+    page[at - start] = (patternWord(seed, at - (at % 4)) >>> ((at % 4) * 8)) & 0xff;
+  }
+}

@@ -1,0 +1,193 @@
+/*
+ * Inodes of shmem files: records of the shmem_inode_cache slab whose fields lie in columns.
+ *
+ *   row   size (2 words) | seals | mode | links, state | first folio + 1 | orders of folios | pages | holder of i_rwsem |
+ *         struct files | writable shared mappings | owner
+ *
+ * state: the mapping is frozen (SHMEM_F_MAPPING_FROZEN), the order that folios are wanted in.
+ */
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Column } from '../machine/column.ts';
+import type { SlabCache } from '../machine/slab.ts';
+import { MutexColumn } from '../sched/mutex.ts';
+import type { Mapping } from './page_cache.ts';
+
+declare const brand: unique symbol;
+/** A shmem inode. 0 is none. */
+export type InodeHandle = number & { readonly [brand]: 'inode' };
+
+// Seals: what a file can promise for ever.
+export const F_SEAL_SEAL = 0x01;
+export const F_SEAL_SHRINK = 0x02;
+export const F_SEAL_GROW = 0x04;
+export const F_SEAL_WRITE = 0x08;
+export const F_SEAL_FUTURE_WRITE = 0x10;
+export const F_SEAL_EXEC = 0x20;
+export const F_ALL_SEALS = 0x3f;
+
+/** sizeof(struct shmem_inode_info) on x86-64, about. */
+const INODE_BYTES = 704;
+
+const WORDS = 13;
+const SIZE = 0;
+const SEALS = 2;
+const MODE = 3;
+const STATE = 4;
+const FIRST = 5;
+const ORDERS = 6;
+const PAGES = 7;
+const MUTEX = 8;
+const FILES = 9;
+const MAPPINGS = 10;
+const OWNER = 11;
+const HIGH = 2 ** 32;
+
+const FROZEN = 1;
+const LINKS_SHIFT = 1;
+const LINKS_MASK = 0xff << LINKS_SHIFT;
+const ORDER_SHIFT = 16;
+
+export class InodeTable implements Mapping {
+  readonly slab: SlabCache;
+  /** i_rwsem, as far as it is taken here: by writers. */
+  readonly lock: MutexColumn;
+  readonly #rows: Column;
+
+  constructor(kernel: Kernel) {
+    this.slab = kernel.slab('shmem_inode_cache', INODE_BYTES);
+    this.#rows = this.slab.records('shmem_inode', WORDS);
+    this.lock = new MutexColumn(
+      kernel.sched,
+      'inode->i_rwsem',
+      this.#rows,
+      (inode) => this.slab.index(inode) * WORDS + MUTEX,
+    );
+  }
+
+  /** An empty file with that mode, owner and number of links, or 0 (-ENOMEM). */
+  alloc(mode: number, seals: number, links: number, owner: number, folioOrder: number): InodeHandle | 0 {
+    const inode = this.slab.alloc() as InodeHandle | 0;
+    if (inode === 0) return 0;
+    this.#set(inode, MODE, mode);
+    this.#set(inode, SEALS, seals);
+    this.#set(inode, OWNER, owner);
+    this.#set(inode, STATE, (links << LINKS_SHIFT) | (folioOrder << ORDER_SHIFT));
+    return inode;
+  }
+
+  free(inode: InodeHandle): void {
+    this.slab.free(inode);
+  }
+
+  size(inode: InodeHandle): number {
+    return (this.#get(inode, SIZE) >>> 0) + (this.#get(inode, SIZE + 1) >>> 0) * HIGH;
+  }
+
+  setSize(inode: InodeHandle, bytes: number): void {
+    this.#set(inode, SIZE, bytes | 0);
+    this.#set(inode, SIZE + 1, Math.floor(bytes / HIGH));
+  }
+
+  seals(inode: InodeHandle): number {
+    return this.#get(inode, SEALS);
+  }
+
+  setSeals(inode: InodeHandle, seals: number): void {
+    this.#set(inode, SEALS, seals);
+  }
+
+  /** Permission bits. */
+  mode(inode: InodeHandle): number {
+    return this.#get(inode, MODE);
+  }
+
+  owner(inode: InodeHandle): number {
+    return this.#get(inode, OWNER);
+  }
+
+  links(inode: InodeHandle): number {
+    return (this.#get(inode, STATE) & LINKS_MASK) >>> LINKS_SHIFT;
+  }
+
+  setLinks(inode: InodeHandle, links: number): void {
+    this.#set(inode, STATE, (this.#get(inode, STATE) & ~LINKS_MASK) | (links << LINKS_SHIFT));
+  }
+
+  /** Order of the folios that new pages are wanted in. */
+  folioOrder(inode: InodeHandle): number {
+    return this.#get(inode, STATE) >>> ORDER_SHIFT;
+  }
+
+  frozen(inode: InodeHandle): boolean {
+    return (this.#get(inode, STATE) & FROZEN) !== 0;
+  }
+
+  /** @kernel shmem_freeze */
+  setFrozen(inode: InodeHandle, frozen: boolean): void {
+    this.#set(inode, STATE, (this.#get(inode, STATE) & ~FROZEN) | (frozen ? FROZEN : 0));
+  }
+
+  /** Pages of the file that have memory. */
+  pages(inode: InodeHandle): number {
+    return this.#get(inode, PAGES);
+  }
+
+  addPages(inode: InodeHandle, pages: number): void {
+    this.#set(inode, PAGES, this.#get(inode, PAGES) + pages);
+  }
+
+  /** Struct files over it. */
+  files(inode: InodeHandle): number {
+    return this.#get(inode, FILES);
+  }
+
+  addFiles(inode: InodeHandle, files: number): void {
+    this.#set(inode, FILES, this.#get(inode, FILES) + files);
+  }
+
+  /** Mappings through which it can be written. */
+  writableMappings(inode: InodeHandle): number {
+    return this.#get(inode, MAPPINGS);
+  }
+
+  addWritableMapping(inode: InodeHandle, mappings: number): void {
+    this.#set(inode, MAPPINGS, this.#get(inode, MAPPINGS) + mappings);
+  }
+
+  // Mapping: what the page cache keeps here.
+
+  first(inode: number): number {
+    return this.#get(inode, FIRST);
+  }
+
+  setFirst(inode: number, link: number): void {
+    this.#set(inode, FIRST, link);
+  }
+
+  orders(inode: number): number {
+    return this.#get(inode, ORDERS);
+  }
+
+  setOrders(inode: number, orders: number): void {
+    this.#set(inode, ORDERS, orders);
+  }
+
+  number(inode: number): number {
+    return this.slab.index(inode);
+  }
+
+  *all(): Generator<number, void, void> {
+    for (let index = 0; index < this.slab.indexEnd; index++) {
+      const inode = this.slab.handleAt(index);
+      if (inode !== 0) yield inode;
+    }
+  }
+
+  #get(inode: number, word: number): number {
+    return this.#rows.get(this.slab.index(inode) * WORDS + word);
+  }
+
+  #set(inode: number, word: number, value: number): void {
+    this.#rows.set(this.slab.index(inode) * WORDS + word, value);
+  }
+}

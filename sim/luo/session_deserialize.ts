@@ -1,0 +1,145 @@
+/*
+ * Sessions of the previous kernel become sessions again, at the first open of /dev/liveupdate.
+ *
+ *   early_initcall   setupIncoming   the store looks at what was left, as far as it does that early
+ *   first open       deserialize     slot by slot: allocate, insert into incoming, deserialize the session's files
+ *
+ * A failure is not unwound: what was restored stays on the list, and what every later open gets depends on the revision
+ * (DESERIALIZE_LATCH). Whether the store's memory is freed all the same is the store's to say.
+ */
+import { ERRNO, printErrno } from '../base/errno.ts';
+import { kernelFunction, type Op } from '../base/point.ts';
+import type { Phys } from '../base/units.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { DESERIALIZE_FILE_ERRORS, DESERIALIZE_LATCH } from '../kernel/patches.ts';
+import { STEP } from '../machine/cpu.ts';
+import type { Stateful } from '../machine/journal.ts';
+import type { Task } from '../sched/task.ts';
+import { LUO_FILE_SET_SER, LUO_SESSION_SER } from './abi.ts';
+import type { LuoFiles } from './file.ts';
+import { deserializeFiles } from './file_incoming.ts';
+import { nameText } from './name.ts';
+import type { SessionList } from './session_list.ts';
+import type { IncomingStore, OpenIncoming } from './session_store.ts';
+import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
+
+const DESERIALIZE = kernelFunction('luo_session_deserialize');
+
+const NAME = LUO_SESSION_SER.at.name;
+const FILE_SET = LUO_SESSION_SER.at.file_set_ser;
+const SLOT_WORDS = LUO_SESSION_SER.size / 4;
+
+/** What deserializing needs of the sessions it makes. */
+export interface SessionMaker {
+  readonly table: SessionTable;
+  readonly incoming: SessionList;
+  readonly files: LuoFiles;
+  /** @kernel luo_session_insert */
+  readonly insert: (task: Task, list: SessionList, session: SessionHandle) => Op<number>;
+}
+
+export class SessionDeserializer implements Stateful {
+  readonly #kernel: Kernel;
+  readonly #maker: SessionMaker;
+  readonly #openIncoming: OpenIncoming;
+  readonly #slot = new Int32Array(SLOT_WORDS);
+  #head = 0;
+  #store: IncomingStore | undefined;
+  #isDone = false;
+  /** What every open after the first gets. */
+  #error = 0;
+
+  constructor(kernel: Kernel, maker: SessionMaker, openIncoming: OpenIncoming) {
+    this.#kernel = kernel;
+    this.#maker = maker;
+    this.#openIncoming = openIncoming;
+    kernel.machine.journal.enlist(this);
+  }
+
+  /** First block of the previous kernel's chain while it is not deserialized and freed, 0 otherwise; for oracles. */
+  get head(): number {
+    return this.#head;
+  }
+
+  /** Looks at what the previous kernel left, as far as the store does that early. @kernel luo_session_setup_incoming */
+  setupIncoming(headPhys: Phys): number {
+    const store = this.#openIncoming(headPhys);
+    if (typeof store === 'number') return store;
+    this.#store = store;
+    this.#head = headPhys;
+    this.#maker.incoming.active = true;
+    return 0;
+  }
+
+  /**
+   * Once: 0, or the error of the first try. Before DESERIALIZE_LATCH an allocation failure is returned but not
+   * remembered: a second open then succeeds over a partial list. @kernel luo_session_deserialize
+   */
+  *deserialize(task: Task): Op<number> {
+    if (this.#isDone) return this.#error;
+    this.#isDone = true;
+    const store = this.#store;
+    const { incoming } = this.#maker;
+    if (!incoming.active || store === undefined) return 0;
+    let err = 0;
+    for (let slot = store.nextSlot(); slot !== 0; slot = store.nextSlot()) {
+      err = yield* this.#deserializeOne(task, slot);
+      if (err !== 0) break;
+    }
+    if (err === 0) err = incoming.settle();
+    if (err !== 0 && this.#kernel.has(DESERIALIZE_LATCH)) this.#error = err;
+    if (err === 0 || store.freedOnFailure) {
+      store.free();
+      this.#head = 0;
+      this.#store = undefined;
+    }
+    if (err === 0) this.#kernel.trace.event(DESERIALIZE, incoming.count);
+    return err;
+  }
+
+  capture(): unknown {
+    return [this.#head, this.#store, this.#isDone, this.#error];
+  }
+
+  reinstate(state: unknown): void {
+    [this.#head, this.#store, this.#isDone, this.#error] = state as [
+      number,
+      IncomingStore | undefined,
+      boolean,
+      number,
+    ];
+  }
+
+  /** One slot: allocate, insert into incoming, deserialize its files. @kernel luo_session_deserialize_one */
+  *#deserializeOne(task: Task, slot: number): Op<number> {
+    const { ram } = this.#kernel.machine;
+    const { table, incoming, files, insert } = this.#maker;
+    ram.loadWords(slot, this.#slot, 0, SLOT_WORDS);
+    this.#kernel.charge(STEP.entryCopied, 1);
+    const session = table.alloc(this.#slot, NAME / 4);
+    if (session === NO_SESSION) {
+      const name = nameText(this.#slot, NAME / 4);
+      this.#print(`Failed to allocate session [${name}] during deserialization ${printErrno(-ERRNO.ENOMEM)}`);
+      return -ERRNO.ENOMEM;
+    }
+    const err = yield* insert(task, incoming, session);
+    if (err !== 0) {
+      this.#print(`Failed to insert session [${table.name(session)}] ${printErrno(err)}`);
+      table.free(session);
+      this.#error = err;
+      return err;
+    }
+    const head = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.files);
+    const count = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.count);
+    if (!table.mutex.tryLock(task, session)) yield* table.mutex.wait(task, session);
+    const filesErr = yield* deserializeFiles(files, task, session, head as Phys | 0, count);
+    table.mutex.unlock(task, session);
+    if (filesErr === 0 || !this.#kernel.has(DESERIALIZE_FILE_ERRORS)) return 0;
+    this.#print(`Failed to deserialize files for session [${table.name(session)}] ${printErrno(filesErr)}`);
+    return filesErr;
+  }
+
+  #print(line: string): void {
+    this.#kernel.printk(`luo_session: ${line}`);
+  }
+}

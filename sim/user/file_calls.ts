@@ -1,0 +1,128 @@
+/*
+ * The calls behind the file verbs of a program: one for every name of an action.
+ *
+ *   memfd        memfd_create, and ftruncate where a size is wanted (which an agent does in one breath)
+ *   fill         a store at every multiple of a distance, through a mapping
+ *   preserve     PRESERVE_FD with the descriptor of the name; the token counts up with the names
+ */
+import { ERRNO } from '../base/errno.ts';
+import type { Op } from '../base/point.ts';
+import type { Column } from '../machine/column.ts';
+import { FILL_BYTES, patternBytes } from './contents.ts';
+import type { LiveUpdateDevice } from './liveupdate.ts';
+import type { Thread } from './process.ts';
+import type { FileAction } from './program.ts';
+import { MFD_ALLOW_SEALING, SEEK_SET, type Syscalls } from './syscalls.ts';
+import { UserMemory } from './uaccess.ts';
+import { FD_ARGUMENT, LIVEUPDATE_SESSION_PRESERVE_FD, LIVEUPDATE_SESSION_RETRIEVE_FD } from './uapi.ts';
+
+/** What a read(2) of a whole file is done in. */
+const READ_BYTES = 65536;
+
+/** Descriptors + 1 by id of a name. */
+export interface Descriptors {
+  readonly files: Column;
+  readonly sessions: Column;
+}
+
+export class FileCalls {
+  readonly #calls: Syscalls;
+  readonly #device: LiveUpdateDevice;
+  readonly #argument = new UserMemory(FD_ARGUMENT.size);
+
+  constructor(calls: Syscalls, device: LiveUpdateDevice) {
+    this.#calls = calls;
+    this.#device = device;
+  }
+
+  /** The descriptor that RETRIEVE_FD answered. */
+  get answeredFd(): number {
+    return this.#argument.words[FD_ARGUMENT.at.fd / 4] as number;
+  }
+
+  /** The call for the name of id `name`, which is number `i` of the action; `session`: id of its session. */
+  call(
+    thread: Thread,
+    action: FileAction,
+    { files, sessions }: Descriptors,
+    name: number,
+    i: number,
+    session: number,
+  ): Op<number> | number {
+    const fd = files.get(name) - 1;
+    const calls = this.#calls;
+    switch (action.do) {
+      case 'memfd':
+        return this.#create(thread, action.bytes);
+      case 'write':
+        return calls.pwrite(thread, fd, action.at, patternBytes(action.seed, action.at, action.bytes));
+      case 'fill':
+        return this.#fill(thread, fd, action.every, action.seed);
+      case 'truncate':
+        return calls.ftruncate(thread, fd, action.bytes);
+      case 'allocate':
+        return calls.fallocate(thread, fd, 0, 0, action.bytes);
+      case 'seek':
+        return calls.lseek(thread, fd, action.at, SEEK_SET);
+      case 'seal':
+        return calls.addSeals(thread, fd, action.seals);
+      case 'read':
+        return this.#read(thread, fd);
+      case 'preserve':
+        return this.#session(
+          thread,
+          LIVEUPDATE_SESSION_PRESERVE_FD,
+          sessions.get(session) - 1,
+          fd,
+          action.token + i,
+        );
+      case 'retrieve-fd':
+        return this.#session(
+          thread,
+          LIVEUPDATE_SESSION_RETRIEVE_FD,
+          sessions.get(session) - 1,
+          -1,
+          action.token + i,
+        );
+      case 'close-file':
+        return calls.close(thread, fd);
+    }
+  }
+
+  *#create(thread: Thread, bytes: number): Op<number> {
+    const fd = this.#calls.memfdCreate(thread, MFD_ALLOW_SEALING);
+    if (fd < 0 || bytes === 0) return fd;
+    const truncating = this.#calls.ftruncate(thread, fd, bytes);
+    const err = typeof truncating === 'number' ? truncating : yield* truncating;
+    if (err === 0) return fd;
+    const closing = this.#calls.close(thread, fd);
+    if (typeof closing !== 'number') yield* closing;
+    return err;
+  }
+
+  #fill(thread: Thread, fd: number, every: number, seed: number): number {
+    const stat = this.#calls.stat(thread, fd);
+    if (typeof stat === 'number') return stat;
+    for (let at = 0; at + FILL_BYTES <= stat.size; at += every) {
+      const err = this.#calls.mmapStore(thread, fd, at, patternBytes(seed, at, FILL_BYTES));
+      if (err !== 0) return err;
+    }
+    return 0;
+  }
+
+  /** The first bytes, as many as one read(2) gives. What stands in the whole file is the oracle's to look at. */
+  #read(thread: Thread, fd: number): number {
+    const read = this.#calls.pread(thread, fd, 0, READ_BYTES);
+    return typeof read === 'number' ? read : read.length;
+  }
+
+  #session(thread: Thread, number: number, session: number, fd: number, token: number): Op<number> | number {
+    if (session < 0) return -ERRNO.EBADF;
+    const { words } = this.#argument;
+    words[0] = FD_ARGUMENT.size;
+    words[FD_ARGUMENT.at.fd / 4] = fd;
+    words[FD_ARGUMENT.at.token / 4] = token | 0;
+    words[FD_ARGUMENT.at.token / 4 + 1] = Math.floor(token / 2 ** 32);
+    return this.#device.ioctl(thread, session, number, this.#argument);
+  }
+}

@@ -1,0 +1,119 @@
+/*
+ * Names against maps: two lists of one table, on which the same name may stand once each; sessions come, go from the
+ * list with and without being freed, and are rolled back.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Kernel } from '../../sim/kernel/kernel.ts';
+import { NAME_WORDS, putName } from '../../sim/luo/name.ts';
+import { SessionList } from '../../sim/luo/session_list.ts';
+import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/session_table.ts';
+import { bareKernel } from '../support/system.ts';
+
+/** Names of 63 bytes that differ in their last word only, or anywhere. */
+function nameOf(i: number): Int32Array {
+  const words = new Int32Array(NAME_WORDS);
+  const text = i % 2 === 0 ? String(i).padStart(63, '-') : `s${i}`;
+  putName(words, 0, new TextEncoder().encode(text));
+  return words;
+}
+
+interface Lists {
+  readonly kernel: Kernel;
+  readonly table: SessionTable;
+  readonly lists: readonly [SessionList, SessionList];
+}
+
+function makeLists(): Lists {
+  const kernel = bareKernel();
+  const table = new SessionTable(kernel);
+  return {
+    kernel,
+    table,
+    lists: [new SessionList(kernel, table, 'outgoing'), new SessionList(kernel, table, 'incoming')],
+  };
+}
+
+const NAMES = 900;
+
+/** Many at a time: a map has 1024 slots at first, and must grow and drop what was left behind. */
+const step = fc.record({
+  what: fc.constantFrom('add', 'add', 'add', 'remove', 'mark', 'rollback'),
+  list: fc.constantFrom(0 as const, 1 as const),
+  from: fc.nat(NAMES - 1),
+  n: fc.integer({ min: 1, max: 400 }),
+  isFreed: fc.boolean(),
+});
+
+type Model = readonly [Map<number, SessionHandle>, Map<number, SessionHandle>];
+
+/** Names lead where they should, and the list goes through its sessions in the order in which they came. */
+function expectFound({ lists, table }: Lists, model: Model, from: number, n: number): void {
+  for (const [i, list] of lists.entries()) {
+    const sessions = [...(model[i]?.values() ?? [])];
+    expect(list.count).toBe(sessions.length);
+    let at = list.head;
+    for (const [k, session] of sessions.entries()) {
+      if (at !== session || table.prev(at) !== (sessions[k - 1] ?? NO_SESSION)) {
+        expect.fail(`${list.name}: ${at} stands where ${session} should`);
+      }
+      at = table.next(at);
+    }
+    expect([at, list.tail]).toEqual([NO_SESSION, sessions.at(-1) ?? NO_SESSION]);
+    for (let k = 0; k < Math.min(n, 60); k++) {
+      const name = (from + k * 7) % NAMES;
+      const found = list.scan(nameOf(name), 0);
+      const wanted = model[i]?.get(name) ?? NO_SESSION;
+      if (found !== wanted) expect.fail(`${list.name}: name ${name} leads to ${found}, not ${wanted}`);
+    }
+  }
+}
+
+describe('the sessions of two lists', () => {
+  it('are found by name on their own list, whatever was there before', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+        const world = makeLists();
+        const { kernel, table, lists } = world;
+        const { journal } = kernel.machine;
+        let model: Model = [new Map(), new Map()];
+        const marks: [ReturnType<typeof journal.mark>, Model][] = [];
+        for (const { what, list, from, n, isFreed } of steps) {
+          const known = model[list];
+          for (let k = 0; k < n && (what === 'add' || what === 'remove'); k++) {
+            const name = (from + k) % NAMES;
+            const session = known.get(name);
+            if (what === 'add' && session === undefined) {
+              const made = table.alloc(nameOf(name), 0);
+              lists[list].append(made);
+              known.set(name, made);
+            } else if (what === 'remove' && session !== undefined) {
+              lists[list].unlink(session);
+              known.delete(name);
+              if (isFreed) table.free(session);
+            }
+          }
+          if (what === 'mark' && marks.length < 2) {
+            marks.push([journal.mark(), [new Map(model[0]), new Map(model[1])]]);
+          } else if (what === 'rollback' && marks.length > 0) {
+            const [mark, then] = marks.at(-1) as (typeof marks)[number];
+            journal.rollback(mark);
+            model = [new Map(then[0]), new Map(then[1])];
+          }
+          expectFound(world, model, from, n);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('are found behind index 65,535, too', () => {
+    const { table, lists } = makeLists();
+    // Sessions on no list: only their records count.
+    for (let i = 0; i < 70_000; i++) table.alloc(nameOf(1), 0);
+    const late = [0, 1, 2, 3].map((i) => table.alloc(nameOf(i), 0));
+    for (const session of late) lists[0].append(session);
+    expect(table.slab.index(late[3] as SessionHandle)).toBeGreaterThan(65_535);
+    expect([0, 1, 2, 3, 4].map((i) => lists[0].scan(nameOf(i), 0))).toEqual([...late, NO_SESSION]);
+  });
+});

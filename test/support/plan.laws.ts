@@ -1,0 +1,64 @@
+/*
+ * The law of a plan: it is what a run will be. Sizes that take long are in test/long/.
+ */
+import { describe, expect, it } from 'vitest';
+import { longestBlackout, nsOf, type Priced } from '../../sim/explore/blackout.ts';
+import { UPDATE_PHASES } from '../../sim/explore/forecast.ts';
+import type { GenerationReport } from '../../sim/explore/result.ts';
+import { STEP_KINDS } from '../../sim/machine/cpu.ts';
+import { forecastOf, planFor, stepsOf, update } from './planned.ts';
+
+const PAGE = 4096;
+/** A block of the store is there or it is not. */
+const BLOCK_PAGES = 16;
+
+/** Foretold and real lie within so much of one another. */
+export function near(foretold: number, real: number, percent: number, slack: number, what: string): void {
+  const apart = Math.abs(foretold - real);
+  expect(apart, `${what}: foretold ${foretold}, real ${real}`).toBeLessThanOrEqual(
+    (real * percent) / 100 + slack,
+  );
+}
+
+export function planIsRun(revision: string, sessions: number): void {
+  describe(`a plan of ${revision} for ${sessions} sessions`, () => {
+    const real = update(revision, sessions);
+    const [before, after] = real.generations as [GenerationReport, GenerationReport];
+    const plan = planFor(revision, sessions);
+
+    it('foretells steps of every kind in every part', () => {
+      const steps = stepsOf(real);
+      for (const phase of UPDATE_PHASES) {
+        const foretold = forecastOf(revision).steps(phase, sessions);
+        for (const kind of STEP_KINDS) {
+          const what = `${phase}, ${kind}`;
+          if (kind === 'hop' || kind === 'miss') expect(foretold[kind], what).toBe(steps[phase][kind]);
+          else near(foretold[kind] ?? 0, steps[phase][kind] ?? 0, 0.3, BLOCK_PAGES, what);
+        }
+      }
+    });
+
+    it('foretells times within the residual that it states', () => {
+      const blackout = longestBlackout(real.generations);
+      const check = (foretold: Priced, was: Priced | undefined, what: string): void => {
+        for (const [profile, time] of Object.entries(foretold.times)) {
+          const ns = nsOf(was?.times[profile] ?? { seconds: 0, ns: 0 });
+          near(nsOf(time), ns, Math.max(plan.residualPercent, 0.05), 0, `${what} by ${profile}`);
+        }
+      };
+      expect(plan.residualPercent).toBeLessThan(1);
+      check(plan.blackout, blackout?.open, 'blackout');
+      check(plan.usable, blackout?.usable, 'until usable');
+    });
+
+    it('foretells memory within 1 %', () => {
+      const empty = update(revision, 0).generations as [GenerationReport, GenerationReport];
+      const slack = BLOCK_PAGES * PAGE;
+      near(plan.bytesCreated, (empty[0].freePages - before.freePages) * PAGE, 1, slack, 'created');
+      near(plan.bytesCrossing, (before.handover?.preservedPages ?? 0) * PAGE, 1, slack, 'crossing');
+      near(plan.bytesRetrieved, (empty[1].freePages - after.freePages) * PAGE, 1, slack, 'retrieved');
+    });
+
+    it('rests on runs that broke no law', () => expect(plan.violations).toEqual([]));
+  });
+}
