@@ -37,6 +37,7 @@ export { type Plan, type PlanLimit, type PlanParams, plan } from './explore/plan
 export { programError } from './explore/program_json.ts';
 export { printProgram } from './explore/program_print.ts';
 export { isTextProblem, type ParseOptions, parseProgram, type TextProblem } from './explore/program_text.ts';
+export type { OnProgress, Phase, Progress } from './explore/progress.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {
   type ActionReport,

@@ -30,6 +30,7 @@ import { Process, type Thread } from '../user/process.ts';
 import type { Action, FileAction, GenerationProgram, Program, TaskProgram, Verb } from '../user/program.ts';
 import { Syscalls } from '../user/syscalls.ts';
 import { ActionLog, latest } from './action_log.ts';
+import { type OnProgress, type Phase, Progressing } from './progress.ts';
 import {
   type GenerationReport,
   type HandoverReport,
@@ -72,6 +73,7 @@ export interface RunRequest {
   readonly decisions: Decisions;
   readonly program: Program;
   readonly atJump?: AtJump;
+  readonly onProgress?: OnProgress | undefined;
   readonly watcher?: Watcher;
 }
 
@@ -89,6 +91,7 @@ class Run implements Observer {
   readonly #files: FileModel;
   readonly #laws: Laws;
   readonly #openLosses: string[] = [];
+  readonly #progress: Progressing;
   #system: System | undefined;
   /** Of the kernel that runs. */
   #processes = new Map<string, ProcessMemory>();
@@ -100,6 +103,7 @@ class Run implements Observer {
     this.#request = request;
     this.#machine = request.machine;
     this.#machine.decisions = request.decisions;
+    this.#progress = new Progressing(request.onProgress);
     const storage = { pool: request.machine.pool, journal: request.machine.journal };
     this.#model = new SessionModel(storage, this.#violations, (name) => this.#names.text(name));
     this.#files = new FileModel(
@@ -122,6 +126,7 @@ class Run implements Observer {
     let params: BootParams | undefined;
     for (const [generation, kernelProgram] of program.generations.entries()) {
       this.#violations.generation = generation;
+      this.#progress.boot(generation);
       const system = this.#boot(kernelProgram, generation, params);
       const booted: Booted = { at: machine.cpus.current.now(), steps: stepsOf(machine.cpus) };
       this.#runStages(system, kernelProgram);
@@ -136,8 +141,10 @@ class Run implements Observer {
         system.kernel.dispose();
         break;
       }
+      this.#progress.enter('jump');
       params = this.#jump(system, digest.toString());
     }
+    this.#progress.enter('end');
     return {
       schemaVersion: RESULT_SCHEMA_VERSION,
       machine: machine.params,
@@ -154,6 +161,7 @@ class Run implements Observer {
   }
 
   called(thread: Thread, verb: Verb, name: number): void {
+    this.#progress.call(this.#phaseOf(verb));
     this.#model.called(thread, verb, name);
     this.#actions.called(thread, verb);
     this.#request.watcher?.called(thread, verb, this.#nameText(name));
@@ -218,6 +226,7 @@ class Run implements Observer {
     if (generation > 0 && kernel.bootKind !== 'handover') {
       this.#loseOpenly(`generation ${generation} booted cold: ${whyCold(kernel)}`);
     }
+    this.#progress.enter('laws');
     if (kernel.state === 'panicked') this.#loseOpenly(`generation ${generation} panicked`);
     else this.#laws.checkBooted(system);
     return system;
@@ -238,6 +247,7 @@ class Run implements Observer {
         return;
       }
       if (kernel.state !== 'running') return;
+      this.#progress.enter('laws');
       const live = [...this.#processes.values()].map(([process]) => process);
       this.#laws.checkQuiescence(system, live, stage.length === 1);
     }
@@ -277,11 +287,17 @@ class Run implements Observer {
       this.#loseOpenly(`generation ${system.kernel.generation}: open answered ${errnoName(result)}`);
     } else if (result >= 0 && !this.#opened) {
       this.#opened = true;
+      this.#progress.enter('verify');
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
       checkIncoming(parts, sessions.table, sessions.incoming, true);
       this.#nameIndexPages = indexPages(system);
     }
+  }
+
+  #phaseOf(verb: Verb): Phase {
+    if (verb === 'reboot') return 'serialize';
+    return verb === 'open' && !this.#opened && this.#model.expected > 0 ? 'deserialize' : verb;
   }
 
   #loseOpenly(why: string): void {
@@ -292,6 +308,7 @@ class Run implements Observer {
 
   #handover(system: System, program: GenerationProgram): HandoverReport {
     this.#actions.left();
+    this.#progress.enter('laws');
     this.#laws.checkAtJump(system, program, this.#actions.reports);
     const plan = system.kexec.plan();
     const blocksByOrder: number[] = [];

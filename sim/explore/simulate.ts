@@ -14,6 +14,7 @@ import type { Phys } from '../base/units.ts';
 import { profileByName } from '../kernel/cost.ts';
 import { type BootParams, Machine } from '../machine/machine.ts';
 import { PiecePool } from '../machine/pool.ts';
+import type { OnProgress } from './progress.ts';
 import { encodeRamFile, placeRamFile, type RamFile } from './ram_file.ts';
 import type { RunResult } from './result.ts';
 import { type Jump, run, type Watcher } from './run.ts';
@@ -26,6 +27,7 @@ export interface SimulateOptions {
   readonly save?: (pieces: Iterable<Uint8Array>) => void;
   /** Told of every jump. */
   readonly onJump?: (generation: number) => void;
+  readonly onProgress?: OnProgress;
   /** Looks on; where memory is to be saved, perhaps twice. */
   readonly watcher?: Watcher;
 }
@@ -42,7 +44,7 @@ export function simulate(input: RunInput, options: SimulateOptions = {}): RunRes
 }
 
 function attempt(input: RunInput, options: SimulateOptions, saveAt: number): RunResult | string {
-  const { boot, save, onJump, watcher } = options;
+  const { boot, save, onJump, onProgress, watcher } = options;
   const profile = profileByName(input.profile);
   assert(profile !== undefined, `no profile ${input.profile}`);
   const machine = new Machine(input.machine, profile, new PiecePool(), Decisions.none());
@@ -57,7 +59,8 @@ function attempt(input: RunInput, options: SimulateOptions, saveAt: number): Run
   try {
     const { seed, program } = input;
     const watched = watcher === undefined ? {} : { watcher };
-    const result = run({ machine, seed, decisions: decisionsOf(input), program, atJump, ...watched });
+    const decisions = decisionsOf(input);
+    const result = run({ machine, seed, decisions, program, atJump, onProgress, ...watched });
     return resumed.error() ?? result;
   } finally {
     machine.dispose();
