@@ -1,13 +1,19 @@
 /*
- * One process per test file, so that a test that fills a terabyte machine gives its memory back; two at a time.
- * The JSON report is what .ci/run counts from. What takes minutes is in test/long/: `npm run test:long` has it too.
+ * Two processes; each runs file after file on modules it loads once, which no earlier file can have changed: the
+ * simulator remembers nothing of earlier runs. The JSON report is what .ci/run counts from.
+ * What takes minutes is in test/long/: `npm run test:long` has it too, a process per file, so that each gives back the
+ * memory of its millions of sessions.
  */
 import { defineConfig } from 'vitest/config';
+
+const long = process.env.LUOSIM_LONG === '1';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/bench/**', ...(process.env.LUOSIM_LONG === '1' ? [] : ['test/long/**'])],
+    exclude: ['test/bench/**', ...(long ? [] : ['test/long/**'])],
+    setupFiles: ['test/support/seed.ts'],
+    isolate: long,
     pool: 'forks',
     maxWorkers: 2,
     globals: false,

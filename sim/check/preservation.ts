@@ -9,7 +9,7 @@
  */
 import { NAME_WORDS } from '../luo/name.ts';
 import type { SessionList } from '../luo/session_list.ts';
-import { NO_SESSION, type SessionHandle, type SessionTable } from '../luo/session_table.ts';
+import { NO_SESSION, type SessionTable } from '../luo/session_table.ts';
 import type { NameBook } from '../user/names.ts';
 import type { SessionModel } from './model.ts';
 import type { Law, Violations } from './violation.ts';
@@ -74,7 +74,7 @@ function compare(
       return;
     }
     names.write(name, words, 0);
-    if (!sameName(table, session, words)) {
+    if (!table.hasName(session, words, 0)) {
       const found = table.name(session);
       violations.add(law, `place ${place} of the ${list.name} list is "${found}", not "${names.text(name)}"`);
       return;
@@ -118,11 +118,4 @@ function compareSets(
     const known = [...model.uncertain].some((name) => names.text(name) === text);
     if (!known) violations.add('no-invention', `"${text}" is on the ${list.name} list, unacknowledged`);
   }
-}
-
-function sameName(table: SessionTable, session: SessionHandle, words: Int32Array): boolean {
-  const own = table.nameWords(session);
-  const at = table.nameAt(session);
-  for (let k = 0; k < NAME_WORDS; k++) if (own[at + k] !== words[k]) return false;
-  return true;
 }

@@ -170,11 +170,11 @@ function listFault({ kernel, luo }: System, { sessions, names }: ImageContents):
   const { table, incoming } = luo.sessions;
   if (incoming.count !== sessions.count)
     return `${incoming.count} sessions are on the incoming list, the image has ${sessions.count}`;
+  const words = new Int32Array(NAME_WORDS);
   const listed = new Digest();
   for (let session = incoming.head; session !== NO_SESSION; session = table.next(session)) {
-    const words = table.nameWords(session);
-    const at = table.nameAt(session);
-    for (let k = 0; k < NAME_WORDS; k++) listed.mix(words[at + k] as number);
+    table.loadName(session, words, 0);
+    for (const word of words) listed.mix(word);
   }
   return listed.toString() === names.toString()
     ? undefined

@@ -51,18 +51,54 @@ function maskBehindNul(word: number): number {
   return word;
 }
 
+/**
+ * The name hashed last, and the state of its hash before each of its words. Names that follow one another begin alike,
+ * and a name is often hashed twice in a row: hashing begins at the first word that differs. (What it answers does not
+ * depend on it.)
+ */
+const hashed = new Int32Array(NAME_WORDS);
+const states = new Int32Array(NAME_WORDS + 1);
+const SEED = 0x9747b28c;
+states[0] = SEED;
+
 /** 32-bit hash of a normalised name (the MurmurHash3 mix). */
 export function hashName(words: Int32Array, at: number): number {
-  let h = 0x9747b28c;
-  for (let k = 0; k < NAME_WORDS; k++) {
+  let k = 0;
+  while (k < NAME_WORDS && words[at + k] === hashed[k] && hashed[k] !== 0) k++;
+  let h = states[k] as number;
+  for (; k < NAME_WORDS; k++) {
     const word = words[at + k] as number;
+    hashed[k] = word;
     if (word === 0) break;
-    let k1 = Math.imul(word, 0xcc9e2d51);
-    k1 = Math.imul((k1 << 15) | (k1 >>> 17), 0x1b873593);
-    h ^= k1;
-    h = (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
+    h = mixWord(h, word);
+    states[k + 1] = h;
   }
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  return avalanche(h);
+}
+
+/**
+ * Where a map of 2^n slots begins to look for a name, as a number whose low n bits count: names that differ in their last
+ * byte alone are neighbours within 16 slots, which are one line of a cache.
+ */
+export function nameHome(words: Int32Array, at: number): number {
+  hashName(words, at);
+  let k = 0;
+  while (k < NAME_WORDS && hashed[k] !== 0) k++;
+  if (k === 0) return 0;
+  const last = hashed[k - 1] as number;
+  const shift = (31 - Math.clz32(last)) & ~7;
+  const h = avalanche(mixWord(states[k - 1] as number, last & ~(0xff << shift)));
+  return (h << 4) | (((last >>> shift) ^ (h >>> 28)) & 15);
+}
+
+function mixWord(h: number, word: number): number {
+  let k = Math.imul(word, 0xcc9e2d51);
+  k = Math.imul((k << 15) | (k >>> 17), 0x1b873593) ^ h;
+  return (Math.imul((k << 13) | (k >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+function avalanche(hash: number): number {
+  let h = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return h ^ (h >>> 16);
 }

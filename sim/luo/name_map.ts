@@ -2,19 +2,21 @@
  * From a name to the session on a list, at once. The modelled kernel walks its list; the simulator answers here and
  * charges what the walk would have cost (list_rank.ts). Open addressing over a column:
  *
- *   slot    0 empty | (7-bit tag << 24 | session index + 1)
+ *   slot    0 empty | (8-bit tag << 24 | session index + 1)
+ *
+ * A search begins where the name's neighbours lie (nameHome): what is looked for in order is found in a cache.
  *
  * Nothing is removed: an entry counts only while its session is live, on this list and of the name looked for, so one
  * that unlinking left behind is passed over, and dropped when the map is rebuilt.
  */
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
-import { hashName, NAME_WORDS } from './name.ts';
+import { hashName, NAME_WORDS, nameHome } from './name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
 
 const EMPTY = 0;
 const INDEX = 0xffffff;
-const TAG = 0x7f000000;
+const TAG = ~INDEX;
 const SLOTS_MIN = 1024;
 
 export class NameMap implements Stateful {
@@ -27,6 +29,7 @@ export class NameMap implements Stateful {
   #mask = SLOTS_MIN - 1;
   /** Slots that are not empty. */
   #used = 0;
+  readonly #name = new Int32Array(NAME_WORDS);
 
   constructor(storage: Storage, table: SessionTable, label: string, list: number) {
     this.#storage = storage;
@@ -39,15 +42,13 @@ export class NameMap implements Stateful {
 
   /** The session of this normalised name, or NO_SESSION. */
   find(words: Int32Array, at: number): SessionHandle {
-    const hash = hashName(words, at);
-    const tag = hash & TAG;
-    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+    const tag = hashName(words, at) & TAG;
+    for (let slot = nameHome(words, at) & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const entry = this.#slots.get(slot);
       if (entry === EMPTY) return NO_SESSION;
       if ((entry & TAG) !== tag) continue;
-      const session = this.#table.slab.handleAt((entry & INDEX) - 1) as SessionHandle;
-      if (session !== NO_SESSION && this.#counts(session) && this.#sameName(session, words, at))
-        return session;
+      const session = this.#table.listed((entry & INDEX) - 1, this.#list, words, at);
+      if (session !== NO_SESSION) return session;
     }
   }
 
@@ -66,10 +67,11 @@ export class NameMap implements Stateful {
   }
 
   #place(session: SessionHandle): void {
-    const hash = hashName(this.#table.nameWords(session), this.#table.nameAt(session));
-    let slot = hash & this.#mask;
+    const name = this.#name;
+    this.#table.loadName(session, name, 0);
+    let slot = nameHome(name, 0) & this.#mask;
     while (this.#slots.get(slot) !== EMPTY) slot = (slot + 1) & this.#mask;
-    this.#slots.set(slot, (hash & TAG) | (this.#table.slab.index(session) + 1));
+    this.#slots.set(slot, (hashName(name, 0) & TAG) | (this.#table.slab.index(session) + 1));
     this.#used++;
   }
 
@@ -82,18 +84,5 @@ export class NameMap implements Stateful {
     for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#place(s);
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();
-  }
-
-  #counts(session: SessionHandle): boolean {
-    return this.#table.list(session) === this.#list;
-  }
-
-  #sameName(session: SessionHandle, words: Int32Array, at: number): boolean {
-    const own = this.#table.nameWords(session);
-    const ownAt = this.#table.nameAt(session);
-    for (let k = 0; k < NAME_WORDS; k++) {
-      if (own[ownAt + k] !== words[at + k]) return false;
-    }
-    return true;
   }
 }

@@ -58,6 +58,7 @@ export class LuoSessions {
   readonly #kho: Kho;
   readonly #vfs: Vfs;
   readonly #fileKind: number;
+  readonly #name = new Int32Array(NAME_WORDS);
   readonly #wanted = new Int32Array(NAME_WORDS);
 
   /** `enabled`: liveupdate_enabled(). */
@@ -248,11 +249,11 @@ export class LuoSessions {
         if (err === 0) err = this.store.room(list.count);
       }
     }
-    const words = this.table.nameWords(session);
-    const at = this.table.nameAt(session);
-    if (err === 0 && list.taken(words, at)) err = -ERRNO.EEXIST;
+    const name = this.#name;
+    this.table.loadName(session, name, 0);
+    if (err === 0 && list.taken(name, 0)) err = -ERRNO.EEXIST;
     if (err === 0) err = list.append(session);
-    this.#kernel.trace.event(INSERT, session, hashName(words, at), err);
+    this.#kernel.trace.event(INSERT, session, hashName(name, 0), err);
     rwsem.unlockWrite(task);
     return err;
   }

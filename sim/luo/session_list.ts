@@ -8,14 +8,13 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Stateful } from '../machine/journal.ts';
 import { RwSemaphore } from '../sched/rwsem.ts';
 import { ListRank } from './list_rank.ts';
-import { hashName } from './name.ts';
+import { hashName, NAME_WORDS } from './name.ts';
 import type { IndexedList, NameIndex } from './name_index.ts';
 import { nameIndex } from './name_indexes.ts';
 import { NameMap } from './name_map.ts';
 import {
   NO_SESSION,
   ON_INCOMING,
-  ON_NO_LIST,
   ON_OUTGOING,
   type SessionHandle,
   type SessionTable,
@@ -30,6 +29,7 @@ export class SessionList implements Stateful, IndexedList {
   readonly #names: NameMap;
   readonly #rank: ListRank;
   readonly #index: NameIndex;
+  readonly #name = new Int32Array(NAME_WORDS);
   /** Sessions that joined unchecked under a name that was there. */
   #duplicates = 0;
   /** Sessions on the list; under rwsem. */
@@ -76,12 +76,9 @@ export class SessionList implements Stateful, IndexedList {
     const err = this.#index.add?.(session) ?? 0;
     if (err !== 0) return err;
     if (this.#rank.sparse) this.#renumber();
-    table.setPrev(session, this.tail);
+    table.link(session, this.tail, this.#list, this.#rank.append());
     if (this.tail === NO_SESSION) this.head = session;
-    else table.setNext(this.tail, session);
     this.tail = session;
-    table.setPosition(session, this.#rank.append());
-    table.setList(session, this.#list);
     this.count++;
     this.#names.add(session, this.head, this.count);
     return 0;
@@ -101,16 +98,10 @@ export class SessionList implements Stateful, IndexedList {
   unlink(session: SessionHandle): void {
     const { table } = this;
     assert(this.count > 0, 'unlink from an empty list');
-    const prev = table.prev(session);
-    const next = table.next(session);
-    if (prev === NO_SESSION) this.head = next;
-    else table.setNext(prev, next);
-    if (next === NO_SESSION) this.tail = prev;
-    else table.setPrev(next, prev);
-    table.setNext(session, NO_SESSION);
-    table.setPrev(session, NO_SESSION);
     this.#rank.remove(table.position(session));
-    table.setList(session, ON_NO_LIST);
+    if (session === this.head) this.head = table.next(session);
+    if (session === this.tail) this.tail = table.prev(session);
+    table.unlink(session);
     this.count--;
     this.#index.remove?.(session);
   }
@@ -130,7 +121,8 @@ export class SessionList implements Stateful, IndexedList {
   }
 
   hashOf(session: SessionHandle): number {
-    return hashName(this.table.nameWords(session), this.table.nameAt(session));
+    this.table.loadName(session, this.#name, 0);
+    return hashName(this.#name, 0);
   }
 
   #renumber(): void {

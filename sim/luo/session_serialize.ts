@@ -97,9 +97,7 @@ export class SessionSerializer {
     // Without files the slot keeps what stands there, which is 0 unless an earlier attempt was not undone.
     const err = freezeFiles(files, task, session, slot + FILE_SET);
     if (err !== 0) return err;
-    const words = table.nameWords(session);
-    const at = table.nameAt(session);
-    for (let k = 0; k < NAME_WORDS; k++) this.#name[k] = words[at + k] as number;
+    table.loadName(session, this.#name, 0);
     ram.storeWords(slot + NAME, this.#name, 0, NAME_WORDS);
     this.#kernel.charge(STEP.entryCopied, 1);
     return 0;

@@ -2,24 +2,14 @@
  * Columns: growable, sparse arrays of 32-bit words, journalled. What exists by the million (frames, sessions, files,
  * descriptors, index slots) lives in them; a handle is an index.
  *
- *   directory[i >> 24] -> piece[(i >> 14) & 1023] -> word[i & 16383]
+ *   piece[i >> 14] -> word[i & 16383]
  *
- * Untouched words read as 0 and cost nothing.
+ * Untouched words read as 0 and cost nothing; a word that is touched costs its piece, and a pointer for every piece
+ * below it.
  */
 import { assert } from '../base/assert.ts';
 import type { Journal, Undoable } from './journal.ts';
-import {
-  DIRECTORY_MASK,
-  DIRECTORY_PIECES,
-  DIRECTORY_SHIFT,
-  PIECE_MASK,
-  PIECE_SHIFT,
-  PIECE_WORDS,
-  type PiecePool,
-  ZERO_PIECE,
-} from './pool.ts';
-
-const ZERO_DIRECTORY: Int32Array[] = new Array<Int32Array>(DIRECTORY_PIECES).fill(ZERO_PIECE);
+import { PIECE_MASK, PIECE_SHIFT, PIECE_WORDS, type PiecePool, ZERO_PIECE } from './pool.ts';
 
 /** Where columns get their memory and log their changes. */
 export interface Storage {
@@ -33,41 +23,43 @@ export class Column implements Undoable {
   readonly name: string;
   readonly #storage: Storage;
   readonly #journal: Journal;
-  #directories: Int32Array[][];
+  /** Pieces the column may have. */
+  readonly #end: number;
+  /** Up to the last one that was written. */
+  #pieces: Int32Array[] = [];
 
-  /** `words` bounds the index; it costs one pointer per 16 Mi words. */
+  /** `words` bounds the index. */
   constructor(storage: Storage, name: string, words = 2 ** 31) {
     this.name = name;
     this.#storage = storage;
     this.#journal = storage.journal;
-    const directories = Math.ceil(words / (PIECE_WORDS * DIRECTORY_PIECES));
-    this.#directories = new Array<Int32Array[]>(directories).fill(ZERO_DIRECTORY);
+    this.#end = Math.ceil(words / PIECE_WORDS);
     storage.columns?.push(this);
   }
 
   get(i: number): number {
-    const directory = this.#directories[i >>> (PIECE_SHIFT + DIRECTORY_SHIFT)] as Int32Array[];
-    return (directory[(i >>> PIECE_SHIFT) & DIRECTORY_MASK] as Int32Array)[i & PIECE_MASK] as number;
+    const piece = this.#pieces[i >>> PIECE_SHIFT];
+    return piece === undefined ? 0 : (piece[i & PIECE_MASK] as number);
   }
 
   set(i: number, word: number): void {
-    const directory = this.#directories[i >>> (PIECE_SHIFT + DIRECTORY_SHIFT)] as Int32Array[];
-    const piece = directory[(i >>> PIECE_SHIFT) & DIRECTORY_MASK] as Int32Array;
-    if (piece === ZERO_PIECE || this.#journal.depth !== 0) this.open(i, 1)[i & PIECE_MASK] = word;
+    const piece = this.#pieces[i >>> PIECE_SHIFT];
+    if (piece === undefined || piece === ZERO_PIECE || this.#journal.depth !== 0)
+      this.#openSlowly(i, 1)[i & PIECE_MASK] = word;
     else piece[i & PIECE_MASK] = word;
   }
 
   /** The piece that holds word `i`, for reading runs that do not cross a piece. */
   piece(i: number): Int32Array {
-    const directory = this.#directories[i >>> (PIECE_SHIFT + DIRECTORY_SHIFT)] as Int32Array[];
-    return directory[(i >>> PIECE_SHIFT) & DIRECTORY_MASK] as Int32Array;
+    return this.#pieces[i >>> PIECE_SHIFT] ?? ZERO_PIECE;
   }
 
   /** The piece that holds words i..i+n-1, which do not cross a piece, for writing them: they are logged now. */
   open(i: number, n: number): Int32Array {
-    const directory = this.#directories[i >>> (PIECE_SHIFT + DIRECTORY_SHIFT)] as Int32Array[];
-    const piece = directory[(i >>> PIECE_SHIFT) & DIRECTORY_MASK] as Int32Array;
-    return piece === ZERO_PIECE || this.#journal.depth !== 0 ? this.#openSlowly(i, n) : piece;
+    const piece = this.#pieces[i >>> PIECE_SHIFT];
+    return piece === undefined || piece === ZERO_PIECE || this.#journal.depth !== 0
+      ? this.#openSlowly(i, n)
+      : piece;
   }
 
   /** Writes `n` words from `source`; the run must not cross a piece. */
@@ -84,15 +76,12 @@ export class Column implements Undoable {
 
   /** Gives all memory back. The column cannot be used again. */
   dispose(): void {
-    for (const directory of this.#directories) {
-      if (directory === ZERO_DIRECTORY) continue;
-      for (const piece of directory) {
-        if (piece === ZERO_PIECE) continue;
-        piece.fill(0);
-        this.#storage.pool.give(piece);
-      }
+    for (const piece of this.#pieces) {
+      if (piece === ZERO_PIECE) continue;
+      piece.fill(0);
+      this.#storage.pool.give(piece);
     }
-    this.#directories = [];
+    this.#pieces = [];
   }
 
   #openSlowly(i: number, n: number): Int32Array {
@@ -104,21 +93,19 @@ export class Column implements Undoable {
   }
 
   #writable(i: number): Int32Array {
-    const d = i >>> (PIECE_SHIFT + DIRECTORY_SHIFT);
-    const p = (i >>> PIECE_SHIFT) & DIRECTORY_MASK;
-    const piece = (this.#directories[d] as Int32Array[])[p] as Int32Array;
-    return piece === ZERO_PIECE ? this.#materialise(d, p) : piece;
+    const p = i >>> PIECE_SHIFT;
+    const pieces = this.#pieces;
+    if (p >= pieces.length) {
+      assert(p < this.#end, `${this.name}: index out of range`);
+      while (pieces.length <= p) pieces.push(ZERO_PIECE);
+    }
+    const piece = pieces[p] as Int32Array;
+    return piece === ZERO_PIECE ? this.#materialise(p) : piece;
   }
 
-  #materialise(d: number, p: number): Int32Array {
-    let directory = this.#directories[d];
-    assert(directory !== undefined, `${this.name}: index out of range`);
-    if (directory === ZERO_DIRECTORY) {
-      directory = ZERO_DIRECTORY.slice();
-      this.#directories[d] = directory;
-    }
+  #materialise(p: number): Int32Array {
     const piece = this.#storage.pool.take();
-    directory[p] = piece;
+    this.#pieces[p] = piece;
     return piece;
   }
 }

@@ -7,6 +7,8 @@
  *   word of an object     31 live | 30 .. 24 generation, of the next handle while free | 23 .. 0 next free place + 1
  *   row of a slab         frame + 1 | objects in use, objects ever used << 16 | first free place + 1 | prev | next
  *
+ * Counts and free places of the current slab are kept here, and written to its row when it is current no more.
+ *
  * Freeing an object counts its generation, so a stale handle is told from the live one that took its place (127 times;
  * then generations repeat). What an object contains lies in columns that the cache poisons and zeroes: see records.
  *
@@ -22,7 +24,7 @@ import { bytesOf, type Order, type Pfn, type Phys, roundUp } from '../base/units
 import { Column, type Storage } from './column.ts';
 import { NO_FRAME } from './frames.ts';
 import type { Stateful } from './journal.ts';
-import { PIECE_MASK, PIECE_WORDS } from './pool.ts';
+import { PIECE_MASK, PIECE_WORDS, ZERO_PIECE } from './pool.ts';
 import { slabOrder } from './slab_order.ts';
 
 /** Where a cache gets its frames. */
@@ -63,10 +65,12 @@ const PREVIOUS = 3;
 const NEXT = 4;
 const IN_USE_MASK = 0xffff;
 const USED_SHIFT = 16;
+const USED_ONE = 1 << USED_SHIFT;
 
 interface Records {
   readonly column: Column;
   readonly words: number;
+  readonly sparse: boolean;
   readonly zero: Int32Array;
   readonly poison: Int32Array;
 }
@@ -88,6 +92,10 @@ export class SlabCache implements Stateful {
   readonly #records: Records[] = [];
   // Slab numbers + 1, 0 for none.
   #current = 0;
+  /** Row words of the current slab, and the index of its first object. */
+  #counts = 0;
+  #free = 0;
+  #base = 0;
   #firstPartial = 0;
   #lastPartial = 0;
   #freeNumber = 0;
@@ -121,14 +129,14 @@ export class SlabCache implements Stateful {
 
   /**
    * A column with a row of `words` words per object, at index * words: zero when the object is allocated, POISON
-   * once it is freed.
+   * once it is freed. `sparse`: most rows stay zero; those in a piece that nobody wrote to are not poisoned.
    */
-  records(name: string, words: number): Column {
+  records(name: string, words: number, sparse = false): Column {
     assert(this.indexEnd === 0, `${this.name}: records are declared before the first object`);
     assert(words >= 1 && words <= PIECE_WORDS, `${this.name}: a record fits a piece`);
     const column = new Column(this.#storage, name, (1 << INDEX_BITS) * words);
     const poison = new Int32Array(words).fill(POISON);
-    this.#records.push({ column, words, zero: new Int32Array(words), poison });
+    this.#records.push({ column, words, sparse, zero: new Int32Array(words), poison });
     return column;
   }
 
@@ -138,29 +146,25 @@ export class SlabCache implements Stateful {
    */
   alloc(): number {
     if (this.#current === 0 && !this.#findSlab()) return 0;
-    const slab = this.#current - 1;
-    const row = slab * ROW;
-    const counts = this.#rows.get(row + COUNTS);
-    const free = this.#rows.get(row + FREE);
-    const place = free !== 0 ? free - 1 : counts >>> USED_SHIFT;
-    const index = slab * this.objectsPerSlab + place;
-    const word = this.#objects.get(index);
-    if (free !== 0) {
-      this.#rows.set(row + FREE, word & LINK_MASK);
-      this.#rows.set(row + COUNTS, counts + 1);
-    } else {
-      this.#rows.set(row + COUNTS, counts + 1 + (1 << USED_SHIFT));
-    }
-    if ((counts & IN_USE_MASK) + 1 === this.objectsPerSlab) this.#current = 0;
+    const counts = this.#counts;
+    const fromFree = this.#free !== 0;
+    const index = this.#base + (fromFree ? this.#free - 1 : counts >>> USED_SHIFT);
+    const objects = this.#objects.open(index, 1);
+    const word = objects[index & PIECE_MASK] as number;
+    if (fromFree) this.#free = word & LINK_MASK;
+    this.#counts = fromFree ? counts + 1 : counts + 1 + USED_ONE;
+    if ((counts & IN_USE_MASK) + 1 === this.objectsPerSlab) this.#retire();
     this.live++;
     if (word === 0) {
       // Never used: its records are zero.
-      this.#objects.set(index, LIVE | GENERATION_ONE);
+      objects[index & PIECE_MASK] = LIVE | GENERATION_ONE;
       return GENERATION_ONE | index;
     }
     const generation = word & GENERATION_MASK;
-    this.#objects.set(index, LIVE | generation);
-    for (const { column, words, zero } of this.#records) writeRow(column, index * words, zero);
+    objects[index & PIECE_MASK] = LIVE | generation;
+    for (const { column, words, sparse, zero } of this.#records) {
+      if (!sparse || column.piece(index * words) !== ZERO_PIECE) writeRow(column, index * words, zero);
+    }
     return generation | index;
   }
 
@@ -172,23 +176,35 @@ export class SlabCache implements Stateful {
     if (!this.isLive(handle)) throw new UseAfterFree(this.name, handle, 'double free');
     const index = handle & INDEX_MASK;
     const slab = Math.floor(index / this.objectsPerSlab);
+    const place = index - slab * this.objectsPerSlab;
+    const isCurrent = slab === this.#current - 1;
     const row = slab * ROW;
     const next =
       (handle & GENERATION_MASK) === GENERATION_MASK ? GENERATION_ONE : handle - index + GENERATION_ONE;
-    this.#objects.set(index, next | this.#rows.get(row + FREE));
-    this.#rows.set(row + FREE, index - slab * this.objectsPerSlab + 1);
-    const counts = this.#rows.get(row + COUNTS) - 1;
-    this.#rows.set(row + COUNTS, counts);
-    for (const { column, words, poison } of this.#records) writeRow(column, index * words, poison);
+    const free = isCurrent ? this.#free : this.#rows.get(row + FREE);
+    const counts = (isCurrent ? this.#counts : this.#rows.get(row + COUNTS)) - 1;
+    this.#objects.set(index, next | free);
+    if (isCurrent) {
+      this.#free = place + 1;
+      this.#counts = counts;
+    } else {
+      this.#rows.set(row + FREE, place + 1);
+      this.#rows.set(row + COUNTS, counts);
+    }
+    for (const { column, words, sparse, poison } of this.#records) {
+      if (!sparse || column.piece(index * words) !== ZERO_PIECE) writeRow(column, index * words, poison);
+    }
     this.live--;
 
-    const wasFull = (counts & IN_USE_MASK) + 1 === this.objectsPerSlab;
     const isEmpty = (counts & IN_USE_MASK) === 0;
-    if (wasFull && !isEmpty) this.#addPartial(slab);
-    if (!isEmpty) return;
-    if (slab === this.#current - 1) this.#current = 0;
-    else if (!wasFull) this.#removePartial(slab);
-    this.#discard(slab);
+    if (isCurrent) {
+      if (isEmpty) this.#current = 0;
+    } else {
+      const wasFull = (counts & IN_USE_MASK) + 1 === this.objectsPerSlab;
+      if (wasFull && !isEmpty) this.#addPartial(slab);
+      if (isEmpty && !wasFull) this.#removePartial(slab);
+    }
+    if (isEmpty) this.#discard(slab);
   }
 
   isLive(handle: number): boolean {
@@ -227,6 +243,9 @@ export class SlabCache implements Stateful {
       this.live,
       this.slabs,
       this.#current,
+      this.#counts,
+      this.#free,
+      this.#base,
       this.#firstPartial,
       this.#lastPartial,
       this.#freeNumber,
@@ -239,11 +258,14 @@ export class SlabCache implements Stateful {
       this.live,
       this.slabs,
       this.#current,
+      this.#counts,
+      this.#free,
+      this.#base,
       this.#firstPartial,
       this.#lastPartial,
       this.#freeNumber,
       this.#numbers,
-    ] = state as [number, number, number, number, number, number, number];
+    ] = state as [number, number, number, number, number, number, number, number, number, number];
   }
 
   /**
@@ -253,8 +275,9 @@ export class SlabCache implements Stateful {
    */
   #findSlab(): boolean {
     if (this.#firstPartial !== 0) {
-      this.#current = this.#firstPartial;
-      this.#removePartial(this.#current - 1);
+      const slab = this.#firstPartial - 1;
+      this.#removePartial(slab);
+      this.#load(slab);
       return true;
     }
     const number = this.#freeNumber !== 0 ? this.#freeNumber - 1 : this.#numbers;
@@ -264,9 +287,24 @@ export class SlabCache implements Stateful {
     if (this.#freeNumber !== 0) this.#freeNumber = this.#rows.get(number * ROW + NEXT);
     else this.#numbers++;
     this.#rows.set(number * ROW + FRAME, pfn + 1);
-    this.#current = number + 1;
+    this.#load(number);
     this.slabs++;
     return true;
+  }
+
+  #load(slab: number): void {
+    this.#current = slab + 1;
+    this.#base = slab * this.objectsPerSlab;
+    this.#counts = this.#rows.get(slab * ROW + COUNTS);
+    this.#free = this.#rows.get(slab * ROW + FREE);
+  }
+
+  /** The current slab is full. */
+  #retire(): void {
+    const row = (this.#current - 1) * ROW;
+    this.#rows.set(row + COUNTS, this.#counts);
+    this.#rows.set(row + FREE, this.#free);
+    this.#current = 0;
   }
 
   /** Gives the frames of an empty slab back. @kernel discard_slab */

@@ -205,7 +205,9 @@ export class Agent implements Iterator<Point, number, void> {
     const named = 'names' in action;
     if (isFileAction(action)) this.#fileAnswered(action, result);
     else if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
-    if (!named && action.do === 'open') this.#memory.device = result;
+    if (action.do === 'open') this.#memory.device = result;
+    // Its number may be a session's next: what is asked of that is not asked of the device.
+    else if (action.do === 'close-device' && result >= 0) this.#memory.device = NO_DEVICE;
     observer.answered(this.#thread, action.do, this.#sessionName(action), result);
     const idle = named && action.names.count === 0;
     if (result >= 0 && !idle) this.#done++;

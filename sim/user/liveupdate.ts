@@ -15,7 +15,7 @@ import { DIRECTION_CHECK, FINISH_RESERVED, GET_NAME, RETRIEVE_FD_GUARD } from '.
 import type { FileHandle } from '../kernel/vfs.ts';
 import type { Token } from '../luo/file.ts';
 import { retrieveFile } from '../luo/file_incoming.ts';
-import { copyName } from '../luo/name.ts';
+import { copyName, NAME_WORDS } from '../luo/name.ts';
 import type { SessionHandle } from '../luo/session_table.ts';
 import type { Thread } from './process.ts';
 import { copyStructIn, respond, type UserMemory } from './uaccess.ts';
@@ -69,6 +69,7 @@ export class LiveUpdateDevice {
   readonly #system: System;
   readonly #kind: number;
   readonly #sessionCommands: readonly Command[];
+  readonly #name = new Int32Array(NAME_WORDS);
   /**
    * Registered at late init, only where live update is still on.
    * @kernel liveupdate_ioctl_init @simplified registering a device cannot fail
@@ -267,11 +268,11 @@ export class LiveUpdateDevice {
   /** @kernel luo_session_get_name */
   *#getName({ thread, session, argument, userBytes }: SessionCall): Op<number> {
     const { sessions } = this.#system.luo;
-    const { table } = sessions;
     yield* sessions.enter(thread.task);
     let err: number = -ERRNO.EINVAL;
     if (thread.argument[RESERVED_AT] === 0) {
-      copyName(thread.argument, NAME_AT, table.nameWords(session), table.nameAt(session));
+      sessions.table.loadName(session, this.#name, 0);
+      copyName(thread.argument, NAME_AT, this.#name, 0);
       err = respond(argument, thread.argument, NAME_ARGUMENT.size, userBytes);
     }
     sessions.leave(thread.task);

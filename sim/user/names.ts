@@ -36,6 +36,10 @@ export class NameBook {
   #numbered = 0;
   readonly #bytes = new Uint8Array(NAME_WORDS * 4);
   #last: Pattern | undefined;
+  /** The name written last, its id, and where its number ends. A name often follows the one before it. */
+  readonly #words = new Int32Array(NAME_WORDS);
+  #id = -1;
+  #digitsEnd = 0;
 
   /** Id of the first of these names; the others follow. */
   base(names: Names): number {
@@ -44,24 +48,50 @@ export class NameBook {
 
   /** Writes the 64 bytes of a name, NUL padded and cut at 64 bytes. */
   write(id: number, words: Int32Array, at: number): void {
-    const pattern = this.#patternOf(id);
-    const bytes = this.#bytes;
-    let length = pattern.before.length;
-    for (let i = 0; i < length; i++) bytes[i] = pattern.before[i] as number;
-    if (pattern.numbered) {
-      length = putDecimal(bytes, length, id % NUMBERS_MAX);
-      for (const byte of pattern.after) if (length < bytes.length) bytes[length++] = byte;
+    if (id !== this.#id && (id !== this.#id + 1 || !this.#countUp())) this.#make(id);
+    this.#id = id;
+    for (let k = 0; k < NAME_WORDS; k++) words[at + k] = this.#words[k] as number;
+  }
+
+  /** Makes the name at hand that of the next id; false where that takes more than counting up in its digits. */
+  #countUp(): boolean {
+    if (this.#digitsEnd === 0 || (this.#id + 1) % NUMBERS_MAX === 0) return false;
+    const words = this.#words;
+    for (let i = this.#digitsEnd - 1; i >= 0; i--) {
+      const shift = (i & 3) * 8;
+      const byte = ((words[i >>> 2] as number) >>> shift) & 0xff;
+      if (byte < ZERO || byte > NINE) return false;
+      if (byte !== NINE) {
+        words[i >>> 2] = (words[i >>> 2] as number) + (1 << shift);
+        return true;
+      }
+      words[i >>> 2] = (words[i >>> 2] as number) - (9 << shift);
     }
-    for (let i = length; i < ((length + 3) & ~3); i++) bytes[i] = 0;
+    return false;
+  }
+
+  #make(id: number): void {
+    const pattern = this.#patternOf(id);
+    const { before, after } = pattern;
+    const bytes = this.#bytes;
+    bytes.set(before);
+    let length = before.length;
+    this.#digitsEnd = 0;
+    if (pattern.numbered) {
+      const digits = putDecimal(bytes, length, id % NUMBERS_MAX);
+      length = Math.min(digits, bytes.length);
+      // A digit in front of the number would be counted up with it.
+      if (!isDigit(before.at(-1))) this.#digitsEnd = digits;
+      for (const byte of after) if (length < bytes.length) bytes[length++] = byte;
+    }
+    bytes.fill(0, length);
     for (let k = 0; k < NAME_WORDS; k++) {
       const i = k * 4;
-      words[at + k] =
-        i >= length
-          ? 0
-          : (bytes[i] as number) |
-            ((bytes[i + 1] as number) << 8) |
-            ((bytes[i + 2] as number) << 16) |
-            ((bytes[i + 3] as number) << 24);
+      this.#words[k] =
+        (bytes[i] as number) |
+        ((bytes[i + 1] as number) << 8) |
+        ((bytes[i + 2] as number) << 16) |
+        ((bytes[i + 3] as number) << 24);
     }
   }
 
@@ -100,16 +130,20 @@ export class NameBook {
   }
 }
 
-/** Writes a number in decimal at `at`; where that ends, at most the length of `bytes`. */
+const ZERO = 48;
+const NINE = 57;
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= ZERO && byte <= NINE;
+
+/** Writes a number in decimal at `at`, as far as `bytes` goes; where it ends. */
 function putDecimal(bytes: Uint8Array, at: number, n: number): number {
   let digits = 1;
   for (let rest = n; rest >= 10; rest = (rest / 10) | 0) digits++;
   let rest = n;
   for (let i = at + digits - 1; i >= at; i--) {
-    if (i < bytes.length) bytes[i] = 48 + (rest % 10);
+    if (i < bytes.length) bytes[i] = ZERO + (rest % 10);
     rest = (rest / 10) | 0;
   }
-  return Math.min(at + digits, bytes.length);
+  return at + digits;
 }
 
 /** Longest name of a set, in bytes. */

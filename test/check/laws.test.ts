@@ -165,6 +165,23 @@ describe('all laws hold', () => {
     );
   });
 
+  it('where a session gets the descriptor that the device had', () => {
+    const s0 = { pattern: 's%d', first: 0, count: 1 };
+    const task = (...actions: Action[]): TaskProgram[] => [{ process: 'agent', actions }];
+    const made: Action[] = [{ do: 'open' }, { do: 'create', names: s0 }, { do: 'close-device' }];
+    const asked: Action[] = [
+      { do: 'dup', names: s0 },
+      { do: 'retrieve', names: s0 },
+    ];
+    const program: Program = {
+      generations: [
+        { revision: 'v6.19', stages: [task(...made), [REBOOT]] },
+        { revision: 'v6.19', stages: [task(...made, ...asked)] },
+      ],
+    };
+    expect(broken(attempt({ program, mib: 16, nodes: 1, seed: '' }))).toEqual([]);
+  });
+
   it.each([
     [820, 16, 1],
     [100, 64, 2],

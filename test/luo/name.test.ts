@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hashName, NAME_WORDS, nameText, normaliseName, putName, truncateName } from '../../sim/luo/name.ts';
+import {
+  hashName,
+  NAME_WORDS,
+  nameHome,
+  nameText,
+  normaliseName,
+  putName,
+  truncateName,
+} from '../../sim/luo/name.ts';
 
 const bytes64 = fc.uint8Array({ minLength: 0, maxLength: 64 });
 
@@ -56,5 +64,57 @@ describe('a session name', () => {
       hashes.add(hashName(words(new TextEncoder().encode(`many-test-${i}`)), 0));
     // A birthday among 2^32: about one collision is chance, a hundred are not.
     expect(hashes.size).toBeGreaterThan(99_900);
+  });
+
+  it('hashes alike whatever was hashed before', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(bytes64, fc.nat(64)), { minLength: 2, maxLength: 8 }), (all) => {
+        // Each begins like the one before it, for some bytes.
+        const names: Int32Array[] = [];
+        let last = new Uint8Array();
+        for (const [bytes, common] of all) {
+          last = Uint8Array.from(bytes, (byte, i) => (i < common ? (last[i] ?? byte) : byte));
+          const name = words(last);
+          truncateName(name, 0);
+          names.push(name);
+        }
+        const unlike = words(new TextEncoder().encode('unlike all of them'));
+        const alone = names.map((name) => {
+          hashName(unlike, 0);
+          const hash = hashName(name, 0);
+          hashName(unlike, 0);
+          return [hash, nameHome(name, 0)];
+        });
+        expect(names.map((name) => [hashName(name, 0), nameHome(name, 0)])).toEqual(alone);
+      }),
+    );
+  });
+
+  it('has its home within 16 slots of those that differ in their last byte alone, and is else spread out', () => {
+    const home = (name: string): number => nameHome(words(new TextEncoder().encode(name)), 0);
+    const lines = new Map<number, number>();
+    for (const shape of [
+      'many-test-%d',
+      '%d-session',
+      'abc%d',
+      'x%d-0123456789-0123456789-0123456789-01234567',
+    ]) {
+      lines.clear();
+      for (let i = 0; i < 20_000; i++) {
+        const line = home(shape.replace('%d', String(i))) >>> 4;
+        lines.set(line & 0xffff, (lines.get(line & 0xffff) ?? 0) + 1);
+      }
+      const ends = shape.endsWith('%d');
+      // 2,000 tens, or 20,000 names, over 65,536 lines: few meet, and then not many.
+      expect(lines.size).toBeGreaterThan(ends ? 1_900 : 16_000);
+      expect(Math.max(...lines.values())).toBeLessThanOrEqual(ends ? 40 : 8);
+    }
+    const begins = new Set(Array.from({ length: 500 }, (_, i) => home(`${i}-session`) & 15));
+    expect(begins.size).toBe(16);
+    for (let ten = 0; ten < 50; ten++) {
+      const homes = Array.from({ length: 10 }, (_, digit) => home(`many-test-${ten}${digit}`));
+      expect(new Set(homes).size).toBe(10);
+      expect(new Set(homes.map((slot) => slot >>> 4)).size).toBe(1);
+    }
   });
 });

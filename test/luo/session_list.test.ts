@@ -7,9 +7,10 @@ import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/sess
 import { STEP } from '../../sim/machine/cpu.ts';
 import { bareKernel } from '../support/system.ts';
 
+/** Every third is longer than the half of the field, and differs from the others behind it only. */
 const nameOf = (i: number): Int32Array => {
   const words = new Int32Array(NAME_WORDS);
-  putName(words, 0, new TextEncoder().encode(`s${i}`));
+  putName(words, 0, new TextEncoder().encode(i % 3 === 0 ? `${'long-'.repeat(8)}${i}` : `s${i}`));
   return words;
 };
 
@@ -42,7 +43,8 @@ describe('a list of sessions', () => {
             const [gone] = walked.splice(n % walked.length, 1);
             const session = gone?.session as SessionHandle;
             list.unlink(session);
-            expect([table.next(session), table.prev(session), table.list(session)]).toEqual([0, 0, 0]);
+            expect([table.next(session), table.prev(session)]).toEqual([NO_SESSION, NO_SESSION]);
+            expect(list.scan(nameOf(gone?.name as number), 0)).toBe(NO_SESSION);
             table.free(session);
           } else if (what === 'scan') {
             const wanted = n % (next + 1);
@@ -57,10 +59,58 @@ describe('a list of sessions', () => {
         const listed: SessionHandle[] = [];
         for (let s = list.head; s !== NO_SESSION; s = table.next(s)) listed.push(s);
         expect(listed).toEqual(walked.map(({ session }) => session));
+        const names = listed.map((session) => {
+          const words = new Int32Array(NAME_WORDS);
+          table.loadName(session, words, 0);
+          return [...words];
+        });
+        expect(names).toEqual(walked.map(({ name }) => [...nameOf(name)]));
+        const backwards: SessionHandle[] = [];
+        for (let s = list.tail; s !== NO_SESSION; s = table.prev(s)) backwards.unshift(s);
+        expect(backwards).toEqual(listed);
         expect(list.count).toBe(walked.length);
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('that is consumed from either end or the middle keeps its ranks across many groups', () => {
+    const { list, table, kernel } = pair();
+    const sessions = Array.from({ length: 40_000 }, (_, i) => {
+      const session = table.alloc(nameOf(i), 0);
+      list.append(session);
+      return session;
+    });
+    const listed = new Set(sessions.keys());
+    const remove = (from: number, to: number, step = 1): void => {
+      for (let i = from; i < to; i += step) {
+        list.unlink(sessions[i] as SessionHandle);
+        listed.delete(i);
+      }
+    };
+    const compare = (): void => {
+      let hops = 0;
+      for (let i = 0; i < 40_000; i++) {
+        if (listed.has(i)) hops++;
+        if (i % 97 !== 0) continue;
+        const before = kernel.machine.cpus.steps[STEP.hop] as number;
+        expect(list.scan(nameOf(i), 0)).toBe(listed.has(i) ? sessions[i] : NO_SESSION);
+        expect((kernel.machine.cpus.steps[STEP.hop] as number) - before).toBe(
+          listed.has(i) ? hops : listed.size,
+        );
+      }
+    };
+    // Holes in the first groups, and elements far behind them.
+    remove(1_000, 3_000);
+    compare();
+    remove(18_000, 37_000);
+    compare();
+    remove(0, 1_000);
+    remove(3_000, 9_000);
+    compare();
+    remove(37_000, 40_000, 7);
+    compare();
+    expect(list.count).toBe(listed.size);
   });
 
   it('keeps ranks right when emptied places are reclaimed, and names when the map grows', () => {
@@ -89,5 +139,37 @@ describe('a list of sessions', () => {
       expect(list.scan(nameOf(i), 0)).toBe(sessions[i]);
       expect((kernel.machine.cpus.steps[STEP.hop] as number) - before).toBe((i - 39_600) / 4 + 1);
     }
+  });
+
+  it('tells names apart that differ behind their first half, and names whose session is on no list', () => {
+    const { list, table } = pair();
+    const [short, long, other] = ['x'.repeat(32), `${'x'.repeat(32)}a`, `${'x'.repeat(32)}b`].map((text) => {
+      const words = new Int32Array(NAME_WORDS);
+      putName(words, 0, new TextEncoder().encode(text));
+      return words;
+    }) as [Int32Array, Int32Array, Int32Array];
+    const session = table.alloc(long, 0);
+    list.append(session);
+    expect([short, long, other].map((name) => table.hasName(session, name, 0))).toEqual([false, true, false]);
+    expect(list.scan(long, 0)).toBe(session);
+    list.unlink(session);
+    expect(list.scan(long, 0)).toBe(NO_SESSION);
+  });
+
+  it('takes memory for the second half of names only where one is long', () => {
+    const pieces = [(i: number) => `s${i}`, (i: number) => `${'y'.repeat(40)}${i}`].map((text) => {
+      const { table, kernel } = pair();
+      const before = kernel.machine.pool.taken;
+      const words = new Int32Array(NAME_WORDS);
+      const sessions: SessionHandle[] = [];
+      for (let i = 0; i < 16_384; i++) {
+        putName(words, 0, new TextEncoder().encode(text(i)));
+        sessions.push(table.alloc(words, 0));
+      }
+      for (const session of sessions) table.free(session);
+      return kernel.machine.pool.taken - before;
+    }) as [number, number];
+    // 16,384 halves of 32 bytes.
+    expect(pieces[1] - pieces[0]).toBe(8);
   });
 });

@@ -2,7 +2,7 @@
  * The built program in processes of its own, as a person or a CI job starts it.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +28,7 @@ export interface Surroundings {
   readonly interruptAt?: { readonly said: RegExp; readonly times?: number };
 }
 
-/** Where the processes of this test file run. */
+/** Where the processes of a test file run: made anew for each, `cleanUp` removes it. */
 export const directory = mkdtempSync(join(tmpdir(), 'luosim-cli-'));
 
 /** A file of that directory. */
@@ -98,6 +98,7 @@ export function checkBuilt(): void {
   );
   const newest = Math.max(...['cli.ts', ...sources].map((path) => statSync(join(ROOT, path)).mtimeMs));
   if (statSync(CLI).mtimeMs < newest) throw new Error('dist/cli.js is older than the sources: npm run build');
+  mkdirSync(directory, { recursive: true });
 }
 
 export const cleanUp = (): void => rmSync(directory, { recursive: true, force: true });
