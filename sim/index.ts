@@ -22,6 +22,7 @@ export {
   type Growth,
   sessionCapacity,
 } from './explore/compare.ts';
+export type { Spread } from './explore/file_forecast.ts';
 export { FileProblem, Replacement, readPieces, readText } from './explore/host_file.ts';
 export { type Image, type ImageRequest, openImage } from './explore/image_file.ts';
 export type { ImageReport, IncomingReport, Piece } from './explore/image_report.ts';
