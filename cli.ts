@@ -19,9 +19,11 @@ import { REPLAY } from './commands/replay.ts';
 import { RUN } from './commands/run.ts';
 import { SHOW } from './commands/show.ts';
 import { STEP } from './commands/step.ts';
+import { STRESS } from './commands/stress.ts';
+import { isRunThread, runThread } from './commands/thread.ts';
 import { commandLine } from './reports/command_line.ts';
 
-const COMMANDS: readonly Entry[] = [RUN, COMPARE, PLAN, REPLAY, SHOW, STEP, MATRIX, CHECK_IMAGE, MAP];
+const COMMANDS: readonly Entry[] = [RUN, STRESS, COMPARE, PLAN, REPLAY, SHOW, STEP, MATRIX, CHECK_IMAGE, MAP];
 
 async function main(argv: readonly string[]): Promise<number> {
   let code: number = EXIT.held;
@@ -69,16 +71,22 @@ function failed(error: unknown, argv: readonly string[]): number {
   return EXIT.fault;
 }
 
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader that has seen enough is no error.
-    if (error.code === 'EPIPE') return;
-    process.exitCode = EXIT.badInput;
-    if (stream === process.stdout)
-      complain(`the result cannot be written: ${error.message}; free the output`);
+function start(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // A reader that has seen enough is no error.
+      if (error.code === 'EPIPE') return;
+      process.exitCode = EXIT.badInput;
+      if (stream === process.stdout)
+        complain(`the result cannot be written: ${error.message}; free the output`);
+    });
+  }
+  main(process.argv.slice(2)).then((code) => {
+    // Output that could not be written has said so.
+    process.exitCode ??= code;
   });
 }
-main(process.argv.slice(2)).then((code) => {
-  // Output that could not be written has said so.
-  process.exitCode ??= code;
-});
+
+// Runs that are watched are this same file in a thread of its own.
+if (isRunThread) runThread();
+else start();

@@ -29,7 +29,7 @@ export interface Row<Order, Result> {
   readonly options: readonly Described[];
   /** What to do, from options and arguments; throws BadInput. */
   readonly order: (given: Given, args: readonly string[]) => Order | Promise<Order>;
-  readonly work: (order: Order) => Result;
+  readonly work: (order: Order) => Result | Promise<Result>;
   readonly render: (result: Result, order: Order) => Iterable<string>;
   readonly exitCode: (result: Result) => number;
 }
@@ -41,7 +41,7 @@ export interface Entry extends Pick<Row<never, never>, 'name' | 'summary' | 'arg
 export function entry<Order, Result>(row: Row<Order, Result>): Entry {
   const execute = async (given: Given, args: readonly string[]): Promise<number> => {
     const order = await row.order(given, args);
-    const result = row.work(order);
+    const result = await row.work(order);
     for (const piece of row.render(result, order)) process.stdout.write(piece);
     return row.exitCode(result);
   };

@@ -1,8 +1,9 @@
 /*
- * luosim compare: one seeded program over designs and sizes, one table.
+ * luosim compare: one seeded program over designs and sizes, one table. Every size is run, none is extrapolated: a walk
+ * of a list is charged, not walked, so the largest take a minute or two each. Interrupted, it tells the runs it has.
  */
 import { commandLine } from '../reports/command_line.ts';
-import { compareProgress, compareReport } from '../reports/compare.ts';
+import { compareReport } from '../reports/compare.ts';
 import manySessions, { ramBytesFor } from '../scenarios/many_sessions.ts';
 import {
   type Comparison,
@@ -16,6 +17,7 @@ import {
 import { BadInput, EXIT, entry, type Given, optionsGiven, quoted, text } from './command.ts';
 import { MACHINE_OPTIONS, machine, PATCH_OPTIONS, profile, REVISION_NAMES, revision } from './machine.ts';
 import { colours } from './terminal.ts';
+import { watchRuns } from './watch.ts';
 
 const DEFAULTS = { revision: 'april-v1-p1', sessions: '819,10000,100000', seed: '1' } as const;
 const NAMES = 'many-test-%d';
@@ -34,23 +36,29 @@ export const COMPARE = entry({
     ['--json', 'print the result as JSON'],
   ],
   order: compareOrder,
-  work: ({ inputs }: CompareOrder): Comparison => {
-    const progress = process.stderr.isTTY === true ? inputs.length : 0;
-    let done = 0;
-    return compare(inputs, () => {
-      if (progress > 0) process.stderr.write(compareProgress(++done, progress));
-    });
+  work: async ({ inputs, names }: CompareOrder): Promise<Compared> => {
+    const { results, interrupted } = await watchRuns(inputs, { runName: (run) => names[run] ?? '' });
+    return { ...compare(results), ...(interrupted ? { interrupted } : {}) };
   },
   render: (result, { json, again }) =>
     json
       ? [`${JSON.stringify({ ...result, again })}\n`]
       : [compareReport(result, { again, colours: colours() })],
-  exitCode: ({ rows }) =>
-    rows.every(({ violations }) => violations.length === 0) ? EXIT.held : EXIT.violation,
+  exitCode: ({ rows, interrupted }) => {
+    if (interrupted === true) return EXIT.interrupted;
+    return rows.every(({ violations }) => violations.length === 0) ? EXIT.held : EXIT.violation;
+  },
 });
+
+interface Compared extends Comparison {
+  /** Not all were run. */
+  readonly interrupted?: true;
+}
 
 interface CompareOrder {
   readonly inputs: readonly RunInput[];
+  /** Of the runs, on the line that says how far they are. */
+  readonly names: readonly string[];
   readonly json: boolean;
   readonly again: string;
 }
@@ -73,7 +81,8 @@ function compareOrder(given: Given): CompareOrder {
     ),
   );
   const again = commandLine(['compare', ...optionsGiven(given, [])]);
-  return { inputs, json: given.json === true, again };
+  const names = inputs.map((_, i) => `${i + 1} of ${inputs.length}, ${indexes[i % indexes.length]}`);
+  return { inputs, names, json: given.json === true, again };
 }
 
 const list = (given: Given, option: string, otherwise: string): string[] =>

@@ -25,7 +25,7 @@ import {
 
 const NAME_BYTES_MAX = SESSION_NAME_LENGTH - 1;
 const DEFAULTS = { generations: 2, sessions: 2000, name: 'many-test-%d' } as const;
-const DEFAULT_REVISION = 'april-v1-p1';
+export const DEFAULT_REVISION = 'april-v1-p1';
 export const DEFAULT_SEED = '1';
 
 export const SCENARIO_OPTIONS: readonly Described[] = [

@@ -17,12 +17,13 @@ const COLUMNS = 80;
 const PAGE_BYTES = 4096;
 
 export function compareReport(
-  { rows, growth }: Comparison,
+  { rows, growth, interrupted }: Comparison & { readonly interrupted?: true },
   { again, colours }: { readonly again: string; readonly colours: Colors },
 ): string {
   const blocks = groups(rows, ({ revision, sessions }) => `${sessions} ${baseOf(revision)}`);
   const lines = blocks.flatMap((of) => [...block(of, colours), '']);
   if (growth.length > 0) lines.push(...growthLines(growth, colours), '');
+  if (interrupted === true) lines.push(colours.yellow(`interrupted after ${counted(rows.length, 'run')}`));
   const broken = rows.filter(({ violations }) => violations.length > 0).length;
   lines.push(
     broken === 0 ? colours.green('all laws held') : colours.red(`${counted(broken, 'run')} broke a law`),
@@ -30,10 +31,6 @@ export function compareReport(
   );
   return lines.map((line) => `${line}\n`).join('');
 }
-
-/** A line that overwrites itself; empty once all are done. */
-export const compareProgress = (done: number, of: number): string =>
-  done === of ? '\r\x1b[K' : `\r${done} of ${of} runs done\x1b[K`;
 
 function groups<T>(all: readonly T[], keyOf: (one: T) => string): T[][] {
   const byKey = new Map<string, T[]>();

@@ -3,7 +3,7 @@
  */
 import type picocolors from 'picocolors';
 import type { Plan, PlanLimit, Priced } from '../sim/index.ts';
-import { clip, counted, grouped, printable, roundSize, size, span } from './words.ts';
+import { clip, counted, grouped, printable, roundSize, size, span, wrap } from './words.ts';
 
 type Colors = ReturnType<typeof picocolors.createColors>;
 
@@ -14,19 +14,22 @@ export function planReport(
   plan: Plan,
   { again, colours }: { readonly again: string; readonly colours: Colors },
 ): string {
-  const { ramBytes, sessions, revision, fragmentedPercent, violations } = plan;
+  const { ramBytes, sessions, files, revision, fragmentedPercent, violations } = plan;
+  const all = `${counted(sessions, 'session')}${files === 0 ? '' : `, ${counted(files, 'file')}`}`;
   const memory = `${size(ramBytes)} RAM${fragmentedPercent > 0 ? `, ${fragmentedPercent} % of it shattered` : ''}`;
+  const withFiles = files === 0 ? '' : ' and files';
   const lines = [
-    colours.bold(clip(`${counted(sessions, 'session')} on ${revision}, ${memory}`, COLUMNS)),
+    colours.bold(clip(`${all} on ${revision}, ${memory}`, COLUMNS)),
     '',
     colours.dim(row('', ...Object.keys(plan.create.times))),
-    row('create all of them', ...times(plan.create)),
+    row(files === 0 ? 'create all of them' : 'create every session', ...times(plan.create)),
+    ...(files === 0 ? [] : [row('preserve every file', ...times(plan.preserve))]),
     row('blackout: reboot, boot, first open', ...times(plan.blackout)),
-    row('until every session is retrieved', ...times(plan.usable)),
+    row(`until every session${files === 0 ? '' : ' and file'} is retrieved`, ...times(plan.usable)),
     '',
-    row('memory of the sessions, created', roundSize(plan.bytesCreated)),
+    row(`memory of the sessions${withFiles}, created`, roundSize(plan.bytesCreated)),
     row('memory that crosses the jump', roundSize(plan.bytesCrossing)),
-    row('memory of the sessions, retrieved', roundSize(plan.bytesRetrieved)),
+    row(`memory of the sessions${withFiles}, retrieved`, roundSize(plan.bytesRetrieved)),
     '',
     colours.dim(row('limits', 'needed', 'there are')),
     ...plan.limits.flatMap((limit) => limitLines(limit, colours)),
@@ -34,12 +37,24 @@ export function planReport(
     ...shatteredLines(plan, colours),
     `extrapolated from updates of ${plan.samples.map(grouped).join(', ')} sessions;`,
     `one of ${grouped(plan.checkedWith)} came out within ${plan.residualPercent.toFixed(2)} %`,
+    ...basisOfFiles(plan),
     ...violations
       .slice(0, 1)
       .map(({ law, text }) => colours.red(clip(`broken, ${law}: ${printable(text)}`, COLUMNS))),
     again,
   ];
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** What the files' part rests on: memfds of a page each. */
+function basisOfFiles({ ofFiles }: Plan): string[] {
+  if (ofFiles === undefined) return [];
+  const { samples, checkedWith, residualPercent } = ofFiles;
+  const said = samples.map(({ sessions, files }) => `${grouped(files)} in ${grouped(sessions)}`);
+  return [
+    ...wrap(`files, of 4 KiB each, from updates of ${said.join(', ')} sessions;`, COLUMNS),
+    `one of ${grouped(checkedWith.files)} in ${checkedWith.sessions} came out within ${residualPercent.toFixed(2)} %`,
+  ];
 }
 
 const row = (label: string, ...values: readonly string[]): string =>

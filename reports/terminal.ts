@@ -114,7 +114,7 @@ function kernel(title: string, generation: GenerationReport, colours: Colors): s
   return lines;
 }
 
-function booted({ bootKind, liveupdateNum }: GenerationReport): string {
+export function booted({ bootKind, liveupdateNum }: GenerationReport): string {
   if (bootKind === 'cold') return 'cold boot';
   return bootKind === 'handover'
     ? `handover boot, live update ${liveupdateNum}`
@@ -227,7 +227,8 @@ function between({ generations }: RunResult, colours: Colors): string {
   return colours.bold(clip(`${label}: ${how}, ${what}`, COLUMNS));
 }
 
-function verdict(result: RunResult, colours: Colors): string[] {
+/** Blackout, what was lost or broken, verdict, digest; a blank line before. */
+export function verdict(result: RunResult, colours: Colors): string[] {
   const { openLosses, violations, digest } = result;
   const lines = [''];
   const gap = longestBlackout(result.generations);

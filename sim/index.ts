@@ -20,7 +20,9 @@ export {
   type Comparison,
   compare,
   type Growth,
+  sessionCapacity,
 } from './explore/compare.ts';
+export type { Spread } from './explore/file_forecast.ts';
 export { FileProblem, Replacement, readPieces, readText } from './explore/host_file.ts';
 export { type Image, type ImageRequest, openImage } from './explore/image_file.ts';
 export type { ImageReport, IncomingReport, Piece } from './explore/image_report.ts';

@@ -84,6 +84,7 @@ export interface FileShape {
   readonly nextAt: number | undefined;
   readonly perBlock: number;
   readonly order: Order;
+  readonly blocksMax: number;
 }
 
 const FILE_SHAPES: Readonly<Record<Parts['fileStore'], FileShape>> = {
@@ -93,6 +94,7 @@ const FILE_SHAPES: Readonly<Record<Parts['fileStore'], FileShape>> = {
     nextAt: undefined,
     perBlock: Math.floor(LUO_FILE_BYTES / LUO_FILE_SER.size),
     order: orderOf(LUO_FILE_BYTES),
+    blocksMax: 1,
   },
   'block-chain-2': {
     headerBytes: LUO_FILE_BLOCK_SER.size,
@@ -100,6 +102,7 @@ const FILE_SHAPES: Readonly<Record<Parts['fileStore'], FileShape>> = {
     nextAt: LUO_FILE_BLOCK_SER.at.next,
     perBlock: entriesIn(LUO_FILE_BYTES, LUO_FILE_BLOCK_SER, LUO_FILE_SER),
     order: orderOf(LUO_FILE_BYTES),
+    blocksMax: LUO_MAX_BLOCKS,
   },
   'block-set-1': {
     headerBytes: KHO_BLOCK_HEADER_SER.size,
@@ -107,10 +110,12 @@ const FILE_SHAPES: Readonly<Record<Parts['fileStore'], FileShape>> = {
     nextAt: KHO_BLOCK_HEADER_SER.at.next,
     perBlock: entriesIn(KHO_BLOCK_SIZE, KHO_BLOCK_HEADER_SER, LUO_FILE_SER),
     order: orderOf(KHO_BLOCK_SIZE),
+    blocksMax: KHO_MAX_BLOCKS,
   },
 };
 
 export const fileShapeOf = (store: Parts['fileStore']): FileShape => FILE_SHAPES[store];
 
-/** Sessions that a store has room for. */
-export const capacityOf = ({ perBlock, blocksMax }: StoreShape): number => perBlock * blocksMax;
+/** Sessions, or files of a session, that a store has room for. */
+export const capacityOf = ({ perBlock, blocksMax }: Pick<StoreShape, 'perBlock' | 'blocksMax'>): number =>
+  perBlock * blocksMax;

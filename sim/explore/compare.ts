@@ -9,11 +9,9 @@ import { assert } from '../base/assert.ts';
 import { type Order, pagesOf } from '../base/units.ts';
 import { capacityOf, shapeOf } from '../check/store_shape.ts';
 import { PROFILES } from '../kernel/cost.ts';
-import { type Parts, revisionByName } from '../kernel/revisions.ts';
+import { type Parts, type Revision, revisionByName } from '../kernel/revisions.ts';
 import { type Blackout, longestBlackout, nsOf, type Priced, priced } from './blackout.ts';
 import type { RunResult, Violation } from './result.ts';
-import type { RunInput } from './run_input.ts';
-import { simulate } from './simulate.ts';
 
 export const COMPARE_SCHEMA_VERSION = 1;
 
@@ -61,16 +59,9 @@ export interface Comparison {
   readonly growth: readonly Growth[];
 }
 
-/** Runs every input, one after the other; `onRow` is told of each. */
-export function compare(inputs: Iterable<RunInput>, onRow: (row: CompareRow) => void = () => {}): Comparison {
-  const rows: CompareRow[] = [];
-  for (const input of inputs) {
-    const result = simulate(input);
-    assert(typeof result !== 'string', 'nothing is resumed');
-    const row = rowOf(result);
-    rows.push(row);
-    onRow(row);
-  }
+/** What runs came to, each the same program on a design and at a size. */
+export function compare(results: readonly RunResult[]): Comparison {
+  const rows = results.map(rowOf);
   return { schemaVersion: COMPARE_SCHEMA_VERSION, rows, growth: growthOf(rows) };
 }
 
@@ -92,11 +83,14 @@ function rowOf(result: RunResult): CompareRow {
     blocksByOrder,
     preservedPages,
     largestPages: preservedPages === 0 ? 0 : pagesOf((blocksByOrder.length - 1) as Order),
-    capacity: capacityOf(shapeOf(revision.parts.sessionStore)),
+    capacity: sessionCapacity(revision),
     violations: result.violations,
     digest: result.digest,
   };
 }
+
+/** Sessions that the store of a revision has room for. */
+export const sessionCapacity = ({ parts }: Revision): number => capacityOf(shapeOf(parts.sessionStore));
 
 /** Sessions that the program asks for. */
 function wantedOf({ program }: RunResult): number {

@@ -25,9 +25,13 @@ export type UpdatePhase = (typeof UPDATE_PHASES)[number];
 export const UPDATE_MEMORY = ['created', 'crossing', 'retrieved'] as const;
 export type UpdateMemory = (typeof UPDATE_MEMORY)[number];
 
-interface Sample {
+/** What is done with files besides. */
+export const FILE_PHASES = ['preserve', 'retrieve-fd'] as const;
+
+/** What an update that was run took. */
+export interface Sample {
   readonly sessions: number;
-  readonly steps: Readonly<Record<UpdatePhase, Steps>>;
+  readonly steps: Readonly<Record<UpdatePhase | (typeof FILE_PHASES)[number], Steps>>;
   readonly pages: Readonly<Record<UpdateMemory, number>>;
 }
 
@@ -44,7 +48,10 @@ export class Forecast {
   constructor(update: (sessions: number) => RunResult, capacity: number) {
     const largest = SIZES.at(-1) as number;
     const scale = Math.min(capacity, largest) / largest;
-    const samples = SIZES.map((size) => sampleOf(update, Math.ceil(size * scale)));
+    const samples = SIZES.map((size) => {
+      const sessions = Math.ceil(size * scale);
+      return sampleOf(update(sessions), sessions);
+    });
     this.#basis = samples.slice(0, -1);
     this.#check = samples.at(-1) as Sample;
   }
@@ -110,8 +117,7 @@ export class Forecast {
   }
 }
 
-function sampleOf(update: (sessions: number) => RunResult, sessions: number): Sample {
-  const { machine, generations } = update(sessions);
+export function sampleOf({ machine, generations }: RunResult, sessions: number): Sample {
   const [before, after] = generations;
   assert(before !== undefined && after?.bootKind === 'handover', 'a sample is a whole update');
   const used = (freePages: number): number => machine.ramBytes / PAGE_SIZE - freePages;
@@ -119,9 +125,11 @@ function sampleOf(update: (sessions: number) => RunResult, sessions: number): Sa
     sessions,
     steps: {
       create: stepsOf(before.actions, 'create'),
+      preserve: stepsOf(before.actions, 'preserve'),
       reboot: priced([stepsOf(before.actions, 'reboot'), after.bootSteps]).steps,
       open: stepsOf(after.actions, 'open'),
       retrieve: stepsOf(after.actions, 'retrieve'),
+      'retrieve-fd': stepsOf(after.actions, 'retrieve-fd'),
     },
     pages: {
       created: used(before.freePages),

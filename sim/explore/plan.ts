@@ -1,15 +1,16 @@
 /*
- * What a live update of so many sessions will take, for whoever sizes one: times and memory as foretold (forecast.ts),
- * and the limits on the way. Those are limits of the modelled system: descriptors, struct files, memory, blocks of the
+ * What a live update of so many sessions and files will take, for whoever sizes one: times and memory as foretold
+ * (forecast.ts, file_forecast.ts), and the limits on the way. Those are limits of the modelled system: descriptors, struct files, memory, blocks of the
  * session store; and, where that is asked for, how far memory may be shattered (shattered.ts).
  */
 import { assert } from '../base/assert.ts';
 import { NR_OPEN, PAGE_SIZE, RAM_BYTES_MAX } from '../base/limits.ts';
 import { pagesOf } from '../base/units.ts';
-import { capacityOf, type StoreShape, shapeOf } from '../check/store_shape.ts';
-import { revisionByName } from '../kernel/revisions.ts';
+import { capacityOf, type FileShape, fileShapeOf, type StoreShape, shapeOf } from '../check/store_shape.ts';
+import { type Revision, revisionByName } from '../kernel/revisions.ts';
 import { type Priced, priced, type Steps } from './blackout.ts';
-import { Forecast, type UpdateMemory, type UpdatePhase } from './forecast.ts';
+import { FileForecast, type PhaseOfFiles, type Spread } from './file_forecast.ts';
+import { Forecast, type Sample, sampleOf, type UpdateMemory, type UpdatePhase } from './forecast.ts';
 import type { GenerationReport, RunResult, Violation } from './result.ts';
 import type { RunInput } from './run_input.ts';
 import {
@@ -28,6 +29,8 @@ export const PLAN_SCHEMA_VERSION = 1;
 export interface PlanParams {
   readonly revision: string;
   readonly sessions: number;
+  /** Files in them, as evenly as they go: memfds of a page that is written to. */
+  readonly files: number;
   /** Of the machine that is planned for, a multiple of 4 MiB; the samples run on one of their own. */
   readonly ramBytes: number;
   readonly fragmentedPercent: number;
@@ -35,8 +38,8 @@ export interface PlanParams {
   readonly shatteredRevisions: readonly string[];
   /** Descriptors that a process keeps for itself: standard streams and the device. */
   readonly ownDescriptors: number;
-  /** An update of so many sessions, created in one kernel and retrieved in the next, on a machine with such memory. */
-  readonly inputOf: (revision: string, sessions: number, memory: Memory) => RunInput;
+  /** An update of so much, created in one kernel and retrieved in the next, on a machine with such memory. */
+  readonly inputOf: (revision: string, spread: Spread, memory: Memory) => RunInput;
 }
 
 export interface PlanLimit {
@@ -53,12 +56,15 @@ export interface Plan {
   readonly ramBytes: number;
   readonly fragmentedPercent: number;
   readonly sessions: number;
+  readonly files: number;
   readonly create: Priced;
+  /** Of every file. */
+  readonly preserve: Priced;
   /** Reboot, boot, first open. */
   readonly blackout: Priced;
-  /** With every retrieve. */
+  /** With every retrieve, of sessions and of files. */
   readonly usable: Priced;
-  /** Bytes that the sessions take, once created and once retrieved; and all bytes that cross the jump. */
+  /** Bytes that sessions and files take, once created and once retrieved; and all bytes that cross the jump. */
   readonly bytesCreated: number;
   readonly bytesCrossing: number;
   readonly bytesRetrieved: number;
@@ -68,6 +74,10 @@ export interface Plan {
   readonly samples: readonly number[];
   readonly checkedWith: number;
   readonly residualPercent: number;
+  /** The same of what files add; undefined where there are none. */
+  readonly ofFiles:
+    | { readonly samples: readonly Spread[]; readonly checkedWith: Spread; readonly residualPercent: number }
+    | undefined;
   /** Of those runs. */
   readonly violations: readonly Violation[];
 }
@@ -88,43 +98,78 @@ class Planner {
   }
 
   plan(): Plan {
-    const { revision, sessions, ramBytes, fragmentedPercent } = this.#params;
+    const { revision, sessions, files, ramBytes, fragmentedPercent } = this.#params;
     const forecast = this.#forecast(revision);
-    const steps = (phase: UpdatePhase): Steps => forecast.steps(phase, sessions);
-    const bytes = (what: UpdateMemory): number => forecast.pages(what, sessions) * PAGE_SIZE;
+    const ofFiles = files === 0 ? undefined : this.#fileForecast(revision);
+    const steps = (...phases: (UpdatePhase & PhaseOfFiles)[]): Steps[] =>
+      phases.flatMap((phase) => [forecast.steps(phase, sessions), added(phase)]);
+    const added = (phase: PhaseOfFiles): Steps => ofFiles?.steps(phase, { sessions, files }) ?? {};
+    const bytes = (what: UpdateMemory): number => this.#pages(what, forecast, ofFiles)(sessions) * PAGE_SIZE;
+    const blackout = steps('reboot', 'open');
     return {
       schemaVersion: PLAN_SCHEMA_VERSION,
       revision,
       ramBytes,
       fragmentedPercent,
       sessions,
-      create: priced([steps('create')]),
-      blackout: priced([steps('reboot'), steps('open')]),
-      usable: priced([steps('reboot'), steps('open'), steps('retrieve')]),
+      files,
+      create: priced([forecast.steps('create', sessions)]),
+      preserve: priced([added('preserve')]),
+      blackout: priced(blackout),
+      usable: priced([...blackout, forecast.steps('retrieve', sessions), added('retrieve-fd')]),
       bytesCreated: bytes('created'),
       bytesCrossing: bytes('crossing'),
       bytesRetrieved: bytes('retrieved'),
-      limits: this.#limits(forecast),
-      shattered: this.#params.shatteredRevisions.map((name) =>
-        shattered({
-          revision: name,
-          sessions,
-          ramBytes,
-          forecast: name === revision ? forecast : this.#forecast(name),
-          shape: shapeOfRevision(name),
-          room: this.#room(name, 0),
-          kernelOf: (n, memory) => this.#firstKernel(name, n, memory),
-        }),
-      ),
+      limits: this.#limits(this.#pages('created', forecast, ofFiles)(sessions)),
+      shattered: this.#params.shatteredRevisions.map((name) => this.#shattered(name, forecast, ofFiles)),
       samples: forecast.sizes,
       checkedWith: forecast.checkSize,
       residualPercent: forecast.residualPercent,
+      ofFiles:
+        ofFiles === undefined
+          ? undefined
+          : {
+              samples: ofFiles.samples,
+              checkedWith: ofFiles.checkedWith,
+              residualPercent: ofFiles.residualPercent,
+            },
       violations: this.#violations,
     };
   }
 
-  #limits(forecast: Forecast): PlanLimit[] {
-    const { revision, sessions, ownDescriptors, fragmentedPercent } = this.#params;
+  #shattered(name: string, forecast: Forecast, ofFiles: FileForecast | undefined): Shattered {
+    const { revision, sessions, files, ramBytes } = this.#params;
+    const own = name === revision ? forecast : this.#forecast(name);
+    const itsFiles = name === revision || files === 0 ? ofFiles : this.#fileForecast(name);
+    return shattered({
+      revision: name,
+      sessions,
+      ramBytes,
+      pagesCreated: this.#pages('created', own, itsFiles),
+      shape: shapeOfRevision(name),
+      room: this.#room(name, 0),
+      kernelOf: (n, memory) => this.#firstKernel(name, n, memory),
+    });
+  }
+
+  /** Pages by sessions, with their share of the files. */
+  #pages(
+    what: UpdateMemory,
+    forecast: Forecast,
+    ofFiles: FileForecast | undefined,
+  ): (sessions: number) => number {
+    return (sessions) => {
+      const added = ofFiles?.pages(what, { sessions, files: this.#filesIn(sessions) }) ?? 0;
+      return forecast.pages(what, sessions) + added;
+    };
+  }
+
+  #filesIn(sessions: number): number {
+    return Math.round((this.#params.files * sessions) / this.#params.sessions);
+  }
+
+  #limits(pagesCreated: number): PlanLimit[] {
+    const { revision, sessions, files, ownDescriptors, fragmentedPercent } = this.#params;
     const shape = shapeOfRevision(revision);
     const blockPages = pagesOf(shape.order);
     const { pages, pieces, fileMax } = this.#room(revision, fragmentedPercent);
@@ -135,21 +180,22 @@ class Planner {
         available: capacityOf(shape),
         beyond: shape.blocksMax === 1 ? 'ENOMEM' : 'ENOSPC',
       },
+      ...(files === 0 ? [] : [this.#limitOfFiles()]),
       {
         what: 'descriptors of one process (fs.nr_open)',
-        needed: sessions + ownDescriptors,
+        needed: sessions + files + ownDescriptors,
         available: NR_OPEN,
-        beyond: `EMFILE: spread over ${Math.ceil(sessions / (NR_OPEN - ownDescriptors))} processes`,
+        beyond: `EMFILE: spread over ${Math.ceil((sessions + files) / (NR_OPEN - ownDescriptors))} processes`,
       },
       {
         what: 'struct files (fs.file-max)',
-        needed: sessions,
+        needed: sessions + files,
         available: fileMax,
         beyond: 'ENFILE, unless the caller has CAP_SYS_ADMIN',
       },
       {
         what: 'pages of memory outside of scratch',
-        needed: forecast.pages('created', sessions),
+        needed: pagesCreated,
         available: pages,
         beyond: 'ENOMEM',
       },
@@ -162,9 +208,21 @@ class Planner {
     ];
   }
 
+  #limitOfFiles(): PlanLimit {
+    const { revision, sessions, files } = this.#params;
+    const available = capacityOf(fileShapeOfRevision(revision));
+    return { what: 'files of one session', needed: Math.ceil(files / sessions), available, beyond: 'ENOSPC' };
+  }
+
+  #fileForecast(revision: string): FileForecast {
+    const update = (spread: Spread): Sample =>
+      sampleOf(this.#run(this.#params.inputOf(revision, spread, SAMPLE_MEMORY)), spread.sessions);
+    return new FileForecast(update, fileShapeOfRevision(revision));
+  }
+
   #forecast(revision: string): Forecast {
     const update = (sessions: number): RunResult =>
-      this.#run(this.#params.inputOf(revision, sessions, SAMPLE_MEMORY));
+      this.#run(this.#params.inputOf(revision, { sessions, files: 0 }, SAMPLE_MEMORY));
     return new Forecast(update, capacityOf(shapeOfRevision(revision)));
   }
 
@@ -182,7 +240,8 @@ class Planner {
   }
 
   #firstKernel(revision: string, sessions: number, memory: Memory): GenerationReport {
-    const input = this.#params.inputOf(revision, sessions, memory);
+    const files = this.#filesIn(sessions);
+    const input = this.#params.inputOf(revision, { sessions, files }, memory);
     const generations = input.program.generations.slice(0, 1);
     const [first] = this.#run({ ...input, program: { generations } }).generations;
     assert(first !== undefined, 'a run has a kernel');
@@ -197,8 +256,11 @@ class Planner {
   }
 }
 
-function shapeOfRevision(name: string): StoreShape {
+const shapeOfRevision = (name: string): StoreShape => shapeOf(walking(name).parts.sessionStore);
+const fileShapeOfRevision = (name: string): FileShape => fileShapeOf(walking(name).parts.fileStore);
+
+function walking(name: string): Revision {
   const revision = revisionByName(name);
   assert(revision?.parts.nameIndex === 'list-scan', `${name} is a revision that walks its list`);
-  return shapeOf(revision.parts.sessionStore);
+  return revision;
 }

@@ -1,6 +1,6 @@
 /*
- * Where a run is, for whoever shows it or times it: told at every change of phase and every few thousand calls of one.
- * A run does not know what time it is; its watcher does.
+ * Where a run is, for whoever shows it or times it: told when a phase begins, when its calls have ended, and every few
+ * thousand calls between. A run does not know what time it is; its watcher does.
  *
  *   boot -> laws -> open | deserialize, verify -> calls of sessions ... -> laws -> load -> serialize -> laws -> jump -> ...
  *
@@ -55,6 +55,8 @@ export class Progressing {
   }
 
   enter(phase: Phase): void {
+    // What the phase before came to.
+    if ((this.#calls & (CALLS - 1)) !== 0) this.#told();
     this.#phase = phase;
     this.#calls = 0;
     this.#told();

@@ -74,7 +74,7 @@ export interface RunRequest {
   readonly program: Program;
   readonly atJump?: AtJump;
   readonly onProgress?: OnProgress | undefined;
-  readonly watcher?: Watcher;
+  readonly watcher?: Partial<Watcher>;
 }
 
 /** Runs a program on a machine that has no kernel yet. Revisions must exist. */
@@ -104,7 +104,8 @@ class Run implements Observer {
     this.#machine = request.machine;
     this.#machine.decisions = request.decisions;
     this.#progress = new Progressing(request.onProgress);
-    const storage = { pool: request.machine.pool, journal: request.machine.journal };
+    const { pool, journal, columns } = request.machine;
+    const storage = { pool, journal, columns };
     this.#model = new SessionModel(storage, this.#violations, (name) => this.#names.text(name));
     this.#files = new FileModel(
       this.#violations,
@@ -115,7 +116,7 @@ class Run implements Observer {
     request.machine.journal.enlist(this.#files);
     this.#model.onGone = (side, name) => this.#files.gone(side, name);
     this.#actions = new ActionLog(this.#machine.cpus);
-    this.#violations.onFound = (violation) => request.watcher?.broken(violation);
+    this.#violations.onFound = (violation) => request.watcher?.broken?.(violation);
     this.#laws = new Laws({ model: this.#model, names: this.#names, violations: this.#violations });
   }
 
@@ -137,7 +138,7 @@ class Run implements Observer {
       digest.mixText(report.digest);
       if (!jumps) {
         this.#laws.checkFinished(system, kernelProgram, this.#actions.reports);
-        this.#request.watcher?.ended();
+        this.#request.watcher?.ended?.();
         system.kernel.dispose();
         break;
       }
@@ -164,14 +165,14 @@ class Run implements Observer {
     this.#progress.call(this.#phaseOf(verb));
     this.#model.called(thread, verb, name);
     this.#actions.called(thread, verb);
-    this.#request.watcher?.called(thread, verb, this.#nameText(name));
+    this.#request.watcher?.called?.(thread, verb, this.#nameText(name));
   }
 
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
     this.#model.answered(thread, verb, name, result);
     if (verb === 'open') this.#deviceOpened(result);
     if (verb === 'exit') this.#files.exited(thread.process.name);
-    this.#request.watcher?.answered(thread, verb, this.#nameText(name), result);
+    this.#request.watcher?.answered?.(thread, verb, this.#nameText(name), result);
   }
 
   fileCalled(thread: Thread, action: FileAction, name: number, i: number): void {
@@ -215,7 +216,7 @@ class Run implements Observer {
       options: BOOT_OPTIONS,
       generation,
       ...(params === undefined ? {} : { params }),
-      onStart: (booting) => this.#request.watcher?.started(booting, this.#processes),
+      onStart: (booting) => this.#request.watcher?.started?.(booting, this.#processes),
     });
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
@@ -332,7 +333,7 @@ class Run implements Observer {
   }
 
   #jump({ kernel, kexec }: System, digest: string): BootParams {
-    this.#request.watcher?.ended();
+    this.#request.watcher?.ended?.();
     const params = this.#machine.jump(kexec.plan());
     this.#model.jumped();
     this.#files.jumped();

@@ -13,8 +13,7 @@ import { PAGE_SIZE } from '../base/limits.ts';
 import { pagesOf } from '../base/units.ts';
 import { PIECE_ORDER } from '../boot/shatter.ts';
 import { capacityOf, type StoreShape } from '../check/store_shape.ts';
-import type { Forecast } from './forecast.ts';
-import type { GenerationReport } from './result.ts';
+import { type GenerationReport, NO_RETURN } from './result.ts';
 
 const PIECE_PAGES = pagesOf(PIECE_ORDER);
 
@@ -55,7 +54,8 @@ export interface ShatteredParams {
   readonly revision: string;
   readonly sessions: number;
   readonly ramBytes: number;
-  readonly forecast: Forecast;
+  /** Pages that so many sessions take, once created. */
+  readonly pagesCreated: (sessions: number) => number;
   readonly shape: StoreShape;
   /** Of the machine that is planned for, with nothing shattered. */
   readonly room: Room;
@@ -87,7 +87,8 @@ export function shattered(params: ShatteredParams): Shattered {
 
 function runAt(percent: number, { actions }: GenerationReport, threshold: number): ShatteredRun {
   const creates = actions.filter(({ verb }) => verb === 'create');
-  const result = creates.find((action) => action.result !== 'OK')?.result ?? 'OK';
+  // Of files as of sessions.
+  const result = actions.find((action) => ![NO_RETURN, 'OK'].includes(action.result))?.result ?? 'OK';
   const created = creates.reduce((sum, { calls }) => sum + calls, 0);
   return { percent, created, result, asForetold: result === (percent < threshold ? 'OK' : 'ENOMEM') };
 }
@@ -100,11 +101,11 @@ export const roomOf = ({ freePages, freePieces, scratchBytes, fileMax }: Generat
 });
 
 function failsFrom(
-  { forecast, shape }: ShatteredParams,
+  { pagesCreated, shape }: ShatteredParams,
   sessions: number,
   { pages, pieces }: Room,
 ): number | undefined {
-  const needed = forecast.pages('created', sessions);
+  const needed = pagesCreated(sessions);
   const more = Math.max(blocksFor(shape, sessions) - blocksAtBoot(shape), 0);
   const blocks = shape.order === PIECE_ORDER ? more : 0;
   const other = needed - blocks * PIECE_PAGES;

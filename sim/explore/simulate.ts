@@ -28,8 +28,10 @@ export interface SimulateOptions {
   /** Told of every jump. */
   readonly onJump?: (generation: number) => void;
   readonly onProgress?: OnProgress;
+  /** Host memory of earlier runs, to be used again; its own otherwise. */
+  readonly pool?: PiecePool;
   /** Looks on; where memory is to be saved, perhaps twice. */
-  readonly watcher?: Watcher;
+  readonly watcher?: Partial<Watcher>;
 }
 
 /** The result, or why the RAM file cannot be resumed from, to be said after its name. */
@@ -47,7 +49,7 @@ function attempt(input: RunInput, options: SimulateOptions, saveAt: number): Run
   const { boot, save, onJump, onProgress, watcher } = options;
   const profile = profileByName(input.profile);
   assert(profile !== undefined, `no profile ${input.profile}`);
-  const machine = new Machine(input.machine, profile, new PiecePool(), Decisions.none());
+  const machine = new Machine(input.machine, profile, options.pool ?? new PiecePool(), Decisions.none());
   const resumed = new Resumption(boot);
   const atJump = (jump: Jump): BootParams => {
     corrupt(jump, input.corruptions ?? []);

@@ -19,6 +19,7 @@ import {
 import { definePoint } from '../base/point.ts';
 import { RandomStream } from '../base/random.ts';
 import { type Pfn, type Phys, roundDown, roundUp } from '../base/units.ts';
+import type { Column } from './column.ts';
 import { type CostProfile, Cpus } from './cpu.ts';
 import { Journal, type Mark } from './journal.ts';
 import type { PiecePool } from './pool.ts';
@@ -94,6 +95,8 @@ export class Machine {
   readonly ram: Ram;
   readonly cpus: Cpus;
   readonly nodes: readonly NodeSpan[];
+  /** Those that outlive kernels: whoever looks on has some. */
+  readonly columns: Column[] = [];
   /** Answers everything undetermined; replaced for each run from a mark. */
   decisions: Decisions;
 
@@ -159,10 +162,12 @@ export class Machine {
     return { ram: this.ram, fdtPhys: plan.fdtPhys, scratchPhys: plan.scratchPhys };
   }
 
-  /** Gives the host memory of RAM back. */
+  /** Gives all host memory back but that of a kernel. */
   dispose(): void {
     this.journal.forget();
     this.ram.dispose();
+    for (const column of this.columns) column.dispose();
+    this.columns.length = 0;
   }
 }
 

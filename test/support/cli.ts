@@ -24,6 +24,8 @@ export interface Surroundings {
   readonly env?: NodeJS.ProcessEnv;
   readonly node?: readonly string[];
   readonly killAfterMs?: number;
+  /** Ctrl-C, as often as `times` says (once), when standard error has this. */
+  readonly interruptAt?: { readonly said: RegExp; readonly times?: number };
 }
 
 /** Where the processes of a test file run: made anew for each, `cleanUp` removes it. */
@@ -36,13 +38,20 @@ export const at = (name: string): string => join(directory, name);
 export function start(
   file: string,
   args: readonly string[],
-  { env = {}, killAfterMs }: Surroundings = {},
+  { env = {}, killAfterMs, interruptAt }: Surroundings = {},
 ): Promise<Ended> {
   const quiet = { ...process.env, CI: '', FORCE_COLOR: '', NO_COLOR: '', ...env };
   const child = spawn(file, args, { cwd: directory, env: quiet, stdio: ['ignore', 'pipe', 'pipe'] });
   const texts = { out: '', err: '' };
   child.stdout.setEncoding('utf8').on('data', (text) => (texts.out += text));
-  child.stderr.setEncoding('utf8').on('data', (text) => (texts.err += text));
+  let interrupts = 0;
+  const interrupt = (): void => {
+    if (interrupts++ < (interruptAt?.times ?? 1) && child.kill('SIGINT')) setTimeout(interrupt, 50);
+  };
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    texts.err += text;
+    if (interrupts === 0 && interruptAt?.said.test(texts.err) === true) interrupt();
+  });
   if (killAfterMs !== undefined) setTimeout(() => child.kill('SIGINT'), killAfterMs);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
@@ -79,7 +88,7 @@ export function expectFitsTerminal(out: string): void {
   for (const line of lines.slice(0, -1)) {
     if (!/^token +luo1[a-z0-9]+$/.test(line)) expect([...line].length, line).toBeLessThanOrEqual(80);
   }
-  expect(lines.at(-1)).toMatch(/^npx luosim (run|replay) /);
+  expect(lines.at(-1)).toMatch(/^npx luosim (run|stress|replay) /);
 }
 
 /** Every file that runs the program begins with this. */

@@ -1,9 +1,11 @@
 /*
  * Updates as `luosim plan` runs them, for tests that hold a plan against the real thing.
  */
+import manyFiles from '../../scenarios/many_files.ts';
 import manySessions, { OWN_DESCRIPTORS } from '../../scenarios/many_sessions.ts';
 import { capacityOf, type StoreShape, shapeOf } from '../../sim/check/store_shape.ts';
 import { priced, type Steps } from '../../sim/explore/blackout.ts';
+import type { Spread } from '../../sim/explore/file_forecast.ts';
 import { Forecast, type UpdatePhase } from '../../sim/explore/forecast.ts';
 import { type Plan, plan } from '../../sim/explore/plan.ts';
 import type { ActionReport, GenerationReport, RunResult } from '../../sim/explore/result.ts';
@@ -15,20 +17,23 @@ import { MIB } from './system.ts';
 
 export const ROOM: Memory = { ramBytes: 256 * MIB, fragmentedPercent: 0 };
 
-export function inputOf(revision: string, sessions: number, memory: Memory): RunInput {
+export function inputOf(revision: string, { sessions, files }: Spread, memory: Memory): RunInput {
   return {
     machine: { ...memory, nodes: 1, cpus: 1 },
     profile: 'icount',
     seed: '1',
-    program: manySessions({ revisions: [revision], generations: 2, sessions, pattern: 's%d', keep: true }),
+    program:
+      files === 0
+        ? manySessions({ revisions: [revision], generations: 2, sessions, pattern: 's%d', keep: true })
+        : manyFiles({ revision, sessions, files, fileBytes: 4096, pattern: 's%d' }),
   };
 }
 
 const updates = new Map<string, RunResult>();
 
 /** An update that was run, once in a process. */
-export function update(revision: string, sessions: number, memory: Memory = ROOM): RunResult {
-  const input = inputOf(revision, sessions, memory);
+export function update(revision: string, sessions: number, memory: Memory = ROOM, files = 0): RunResult {
+  const input = inputOf(revision, { sessions, files }, memory);
   const key = JSON.stringify([input.machine, input.program]);
   const known = updates.get(key);
   if (known !== undefined) return known;
@@ -56,7 +61,7 @@ export function storeOf(revision: string): StoreShape {
 /** How far the memory of such a machine may be shattered. */
 export function shatteredFor(revision: string, sessions: number, ramBytes: number): Shattered {
   const kernelOf = (n: number, memory: Memory): GenerationReport => {
-    const { program, ...input } = inputOf(revision, n, memory);
+    const { program, ...input } = inputOf(revision, { sessions: n, files: 0 }, memory);
     const result = simulate({ ...input, program: { generations: program.generations.slice(0, 1) } });
     if (typeof result === 'string' || result.generations[0] === undefined) throw new Error('no kernel');
     return result.generations[0];
@@ -65,7 +70,7 @@ export function shatteredFor(revision: string, sessions: number, ramBytes: numbe
     revision,
     sessions,
     ramBytes,
-    forecast: forecastOf(revision),
+    pagesCreated: (n) => forecastOf(revision).pages('created', n),
     shape: storeOf(revision),
     room: roomOf(kernelOf(0, { ramBytes, fragmentedPercent: 0 })),
     kernelOf,
@@ -77,10 +82,12 @@ export const planFor = (
   sessions: number,
   { ramBytes, fragmentedPercent }: Memory = ROOM,
   shatteredRevisions: readonly string[] = [],
+  files = 0,
 ): Plan =>
   plan({
     revision,
     sessions,
+    files,
     ramBytes,
     fragmentedPercent,
     shatteredRevisions,

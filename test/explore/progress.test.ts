@@ -1,0 +1,87 @@
+/*
+ * What a run tells of its progress: every phase in its order, every call, and nothing that changes the run.
+ */
+import { expect, it } from 'vitest';
+import manySessions from '../../scenarios/many_sessions.ts';
+import type { Phase, Progress } from '../../sim/explore/progress.ts';
+import type { RunInput } from '../../sim/explore/run_input.ts';
+import { simulate } from '../../sim/explore/simulate.ts';
+import { PiecePool } from '../../sim/machine/pool.ts';
+import { MIB } from '../support/system.ts';
+
+/** Two tellings of creates, and what is left over. */
+const SESSIONS = 17_000;
+const REVISION = 'v7.3';
+
+const input: RunInput = {
+  machine: { ramBytes: 64 * MIB, nodes: 1, cpus: 1 },
+  profile: 'icount',
+  seed: '1',
+  program: manySessions({ revisions: [REVISION], generations: 2, sessions: SESSIONS, pattern: 's%d' }),
+};
+
+/** Everything that is told, and the digest. */
+function told(): { readonly all: readonly Progress[]; readonly digest: string } {
+  const all: Progress[] = [];
+  const result = simulate(input, { onProgress: (progress) => all.push(progress) });
+  if (typeof result === 'string') throw new Error(result);
+  return { all, digest: result.digest };
+}
+
+const { all, digest } = told();
+
+it('tells phases in their order, each when it begins', () => {
+  const begun = all.filter(({ phase, generation }, i) => {
+    return phase !== all[i - 1]?.phase || generation !== all[i - 1]?.generation;
+  });
+  const of = (wanted: number): Phase[] =>
+    begun.filter(({ generation }) => generation === wanted).map(({ phase }) => phase);
+  expect(of(0)).toEqual([
+    ...['boot', 'laws', 'open', 'verify', 'create', 'close-device', 'laws'],
+    ...['load', 'serialize', 'laws', 'jump'],
+  ]);
+  expect(of(1)).toEqual([
+    ...[
+      'boot',
+      'laws',
+      'deserialize',
+      'verify',
+      'retrieve',
+      'finish',
+      'close',
+      'close-device',
+      'laws',
+      'end',
+    ],
+  ]);
+  expect(begun.every(({ calls }) => calls === 0)).toBe(true);
+});
+
+it('tells every few thousand calls, and how many there were', () => {
+  const creates = all.filter(({ phase }) => phase === 'create');
+  expect(creates.map(({ calls }) => calls)).toEqual([0, 8192, 16384, SESSIONS]);
+});
+
+it('takes no part', () => expect(simulate(input)).toMatchObject({ digest }));
+
+it('lets what is thrown pass, and is told nothing more', () => {
+  for (const at of [0, 5, 6, 9, all.length - 4, all.length - 1]) {
+    const thrown = new Error(`at telling ${at}`);
+    let tellings = 0;
+    const run = (): unknown =>
+      simulate(input, {
+        onProgress: (progress) => {
+          expect(progress).toEqual(all[tellings]);
+          if (tellings++ === at) throw thrown;
+        },
+      });
+    expect(run).toThrow(thrown);
+    expect(tellings).toBe(at + 1);
+  }
+});
+
+it('runs on the memory of the run before as on memory of its own', () => {
+  const pool = new PiecePool();
+  for (let i = 0; i < 2; i++) expect(simulate(input, { pool })).toMatchObject({ digest });
+  expect(pool.taken).toBe(0);
+});
