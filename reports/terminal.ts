@@ -11,6 +11,7 @@
 import type picocolors from 'picocolors';
 import {
   type ActionReport,
+  type GenerationProgram,
   type GenerationReport,
   type HandoverReport,
   LAWS,
@@ -61,7 +62,8 @@ export function terminalReport(result: RunResult, { colours, again, token }: Ter
   const mixed = new Set(result.program.generations.map(({ revision }) => revision)).size > 1;
   const kernels = result.generations.map((generation, i) => {
     const title = `kernel ${i}: ${booted(generation)}${mixed ? `, ${generation.revision}` : ''}`;
-    return kernel(title, generation, colours);
+    const [line = '', ...more] = kernel(title, generation, colours);
+    return [line, ...commandLine(result.program.generations[i]?.boot), ...more];
   });
   let body = kernels.flat();
   const room = LINES - head.length - tail.length;
@@ -112,6 +114,12 @@ function kernel(title: string, generation: GenerationReport, colours: Colors): s
   }
   if (generation.handover !== undefined) lines.push(...jump(generation.handover));
   return lines;
+}
+
+/** What the kernel was given behind the command line of all. */
+function commandLine(given: GenerationProgram['boot']): string[] {
+  const words = Object.entries(given ?? {}).map(([name, value]) => `${name}=${value}`);
+  return words.length === 0 ? [] : [clip(`  command line ${printable(words.join(' '))}`, COLUMNS)];
 }
 
 export function booted({ bootKind, liveupdateNum }: GenerationReport): string {
@@ -182,6 +190,10 @@ function phaseName({ verb, phase }: ActionReport, copied: number, outgoing: numb
       return `reboot hook: serialize ${counted(outgoing, 'session')}`;
     case 'load':
       return 'load the next kernel';
+    case 'kexec-load':
+      return 'load the next kernel without a handover';
+    case 'restart':
+      return 'restart through the firmware';
     case 'close-device':
       return 'close the device';
     case 'kho-test':
@@ -193,6 +205,7 @@ function phaseName({ verb, phase }: ActionReport, copied: number, outgoing: numb
 
 function jump(handover: HandoverReport): string[] {
   const { fdtPhys, scratchPhys, storeRegions, blocksByOrder, preservedPages, trackerPages } = handover;
+  if (fdtPhys === 0) return [labelled('jump', 'nothing is handed over')];
   const orders = blocksByOrder
     .map((blocks, order) => (blocks > 0 ? `${grouped(blocks)} of order ${order}` : ''))
     .filter((blocks) => blocks !== '');

@@ -1,7 +1,8 @@
 /*
  * From BootParams to a running kernel, in the order of a real boot:
  *
- *   setup_arch        memblock learns of memory; kho_populate accepts or refuses; scratch-only if accepted
+ *   setup_arch        kho_populate accepts or refuses; scratch-only if accepted; then only the command line is parsed:
+ *                     kho=off comes too late for a handover, mem= may take away what lies in it
  *   mm_core_init      struct pages and hash tables (early allocations); kho_memory_init; memblock_free_all
  *   early_initcall    liveupdate_early_init: the incoming tree, a panic if it is broken
  *   fs_initcall       kho_init: outgoing tracker and root FDT
@@ -15,6 +16,7 @@ import { NR_FILE, PAGE_SIZE } from '../base/limits.ts';
 import { kernelFunction } from '../base/point.ts';
 import type { Pfn, Phys } from '../base/units.ts';
 import { Files } from '../files/files.ts';
+import { type CommandLine, type Parsed, parseCommandLine } from '../kernel/command_line.ts';
 import { type BootOptions, Kernel, Panic } from '../kernel/kernel.ts';
 import { Memblock } from '../kernel/memblock.ts';
 import type { Revision } from '../kernel/revisions.ts';
@@ -56,7 +58,9 @@ export type Booting = Pick<System, 'kernel' | 'memblock' | 'kho'> & Partial<Syst
 
 export interface BootRequest {
   readonly revision: Revision;
+  /** What holds where the command line says nothing. */
   readonly options: BootOptions;
+  readonly commandLine?: CommandLine;
   readonly generation: number;
   /** What the previous kernel passed; none at power-on. */
   readonly params?: BootParams;
@@ -69,10 +73,12 @@ export interface BootRequest {
  * @kernel start_kernel @simplified the stages that live update takes part in; the rest is a price
  */
 export function boot(machine: Machine, request: BootRequest): System {
-  const { revision, options, generation, params } = request;
+  const { revision, generation, params } = request;
   machine.cpus.reset();
-  const kernel = new Kernel(machine, revision, options, generation);
-  const memblock = new Memblock({ start: 0, end: machine.params.ramBytes }, machine.nodes);
+  machine.ram.end = machine.ram.bytes;
+  const { dmesg, ...given }: Parsed = parseCommandLine(request.commandLine ?? {});
+  const kernel = new Kernel(machine, revision, { ...request.options, ...given }, generation);
+  const memblock = new Memblock({ start: 0, end: kernel.memBytes }, machine.nodes);
   const kho = new Kho(kernel);
   const booting = { kernel, memblock, kho };
   request.onStart?.(booting);
@@ -80,7 +86,7 @@ export function boot(machine: Machine, request: BootRequest): System {
   kernel.trace.event(START_KERNEL, generation);
   kernel.printk(`Linux version ${revision.release}`);
   const early = (): void => {
-    setupArch(kernel, memblock, kho, params);
+    setupArch(kernel, memblock, kho, params, dmesg);
     initMemory(kernel, memblock, kho);
   };
   endsInPanic(kernel, early);
@@ -107,27 +113,44 @@ export function boot(machine: Machine, request: BootRequest): System {
 }
 
 /** @kernel setup_arch @simplified memory is one range, of which firmware and the image take their parts */
-function setupArch(kernel: Kernel, memblock: Memblock, kho: Kho, params: BootParams | undefined): void {
+function setupArch(
+  kernel: Kernel,
+  memblock: Memblock,
+  kho: Kho,
+  params: BootParams | undefined,
+  dmesg: readonly string[],
+): void {
   const { machine } = kernel;
+  const image = imagePhys(machine, params);
   memblock.reserve(0, FIRMWARE_BYTES);
-  memblock.reserveKernel(imagePhys(machine, params), imageBytes(machine.params));
-  if (params === undefined || params.fdtPhys === 0) return;
-  assert(params.ram === machine.ram, 'the RAM that crossed is the RAM there is');
-  kho.populate(params, memblock);
-  kernel.bootKind = kho.isKhoBoot ? 'handover' : 'rejected';
+  memblock.reserveKernel(image, imageBytes(machine.params));
+  if (params !== undefined && params.fdtPhys !== 0) {
+    assert(params.ram === machine.ram, 'the RAM that crossed is the RAM there is');
+    kho.populate(params, memblock);
+    kernel.bootKind = kho.isKhoBoot ? 'handover' : 'rejected';
+  }
+  for (const line of dmesg) kernel.printk(line);
+  machine.ram.end = kernel.memBytes;
+  // [inferred: its page tables are reached through the direct map, which ends with memory]
+  if (!machine.ram.has(image, imageBytes(machine.params))) throw new PageFault(image);
 }
 
 /** @kernel mm_core_init @simplified struct pages and one block of hash tables stand for all that is allocated so early */
 function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
   const { machine, buddy } = kernel;
+  const anywhere = { align: PAGE_SIZE };
   const take = (bytes: number, node?: number): void => {
-    const limits = node === undefined ? { align: PAGE_SIZE } : { align: PAGE_SIZE, node };
-    if (memblock.alloc(bytes, limits) === undefined)
+    // Struct pages of a node without room for them lie on another.
+    const found = node === undefined ? undefined : memblock.alloc(bytes, { ...anywhere, node });
+    if ((found ?? memblock.alloc(bytes, anywhere)) === undefined)
       kernel.panic(`memblock: out of memory for ${bytes} bytes`);
   };
   kho.memoryInitEarly(memblock);
-  for (const [node, span] of machine.nodes.entries()) take(memmapBytes(span), node);
-  take(hashBytes(machine.params));
+  const last = Math.ceil(kernel.memBytes / PAGE_SIZE) as Pfn;
+  for (const [node, { start, end }] of machine.nodes.entries()) {
+    if (memblock.hasMemory(node)) take(memmapBytes({ start, end: Math.min(end, last) as Pfn }), node);
+  }
+  take(hashBytes({ ...machine.params, ramBytes: kernel.memBytes }));
   kho.memoryInit(memblock);
   memblock.setScratchOnly(false);
   for (const { start, end } of memblock.freeRanges()) {

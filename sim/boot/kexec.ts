@@ -1,10 +1,12 @@
 /*
- * kexec: loading the next kernel's image and leaving for it.
+ * kexec: loading the next kernel's image and leaving for it; and leaving without one.
  *
  *   file_load     segments are placed in scratch; only the addresses of FDT and scratch array are recorded, so what is
  *                 preserved later crosses all the same
+ *   load          the older call: the image carries no handover, so the next kernel boots cold
  *   kernel_kexec  -EBUSY while the kexec lock is held, -EINVAL without an image; the live-update hook; then devices
  *                 go down and nothing comes back. Other tasks run until then.
+ *   restart       through the firmware: no hook, nothing handed over
  */
 import { ERRNO } from '../base/errno.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
@@ -18,11 +20,18 @@ import type { Stateful } from '../machine/journal.ts';
 import type { JumpPlan } from '../machine/machine.ts';
 import { Mutex } from '../sched/mutex.ts';
 import type { Task } from '../sched/task.ts';
-import { placeSegments, type Segments } from './image.ts';
+import { COLD_IMAGE_PHYS, placeSegments, type Segments } from './image.ts';
 
 const KERNEL_KEXEC = kernelFunction('kernel_kexec');
 const HOOK_DONE = definePoint('kernel_kexec', 'hook returned');
 const NEVER = definePoint('machine_kexec', 'jump');
+const RESTART = definePoint('kernel_restart', 'machine_restart');
+
+/** An image that is loaded. */
+interface Loaded extends Segments {
+  /** Whether it carries the addresses of a handover. */
+  readonly handover: boolean;
+}
 
 export class Kexec implements Stateful {
   readonly #kernel: Kernel;
@@ -30,7 +39,9 @@ export class Kexec implements Stateful {
   readonly #luo: Luo;
   readonly #transition: Mutex;
   #locked = false;
-  #segments: Segments | undefined;
+  #loaded: Loaded | undefined;
+  /** Leaves through the firmware, without the hook. */
+  restarts = false;
 
   constructor(kernel: Kernel, kho: Kho, luo: Luo) {
     this.#kernel = kernel;
@@ -48,7 +59,17 @@ export class Kexec implements Stateful {
     if (this.#locked) return -ERRNO.EBUSY;
     const segments = placeSegments(this.#kernel.machine.params, this.#kho.scratch);
     if (segments === undefined && this.#kho.enabled) return -ERRNO.EADDRNOTAVAIL;
-    this.#segments = segments ?? { image: 0 as Phys, scratchArray: 0 as Phys };
+    this.#loaded = { ...(segments ?? NO_SEGMENTS), handover: this.#kho.enabled };
+    return 0;
+  }
+
+  /**
+   * 0, -EBUSY.
+   * @kernel kexec_load @simplified an image has a size and no contents; it always goes where a cold boot has it
+   */
+  load(): number {
+    if (this.#locked) return -ERRNO.EBUSY;
+    this.#loaded = { ...NO_SEGMENTS, handover: false };
     return 0;
   }
 
@@ -60,7 +81,7 @@ export class Kexec implements Stateful {
   *reboot(task: Task): Op<number> {
     const { sched, trace } = this.#kernel;
     if (!this.#transition.tryLock(task)) yield* this.#transition.wait(task);
-    let err = this.#locked ? -ERRNO.EBUSY : this.#segments === undefined ? -ERRNO.EINVAL : 0;
+    let err = this.#locked ? -ERRNO.EBUSY : this.#loaded === undefined ? -ERRNO.EINVAL : 0;
     if (err === 0) {
       this.#locked = true;
       err = yield* this.#luo.reboot(task);
@@ -80,30 +101,62 @@ export class Kexec implements Stateful {
   }
 
   /**
+   * Never returns.
+   * @kernel kernel_restart @simplified there is nothing to shut down; the firmware boots the next kernel
+   */
+  *restart(task: Task): Op<number> {
+    if (!this.#transition.tryLock(task)) yield* this.#transition.wait(task);
+    this.restarts = true;
+    this.#kernel.charge(STEP.shutdown, 1);
+    this.#kernel.printk('reboot: Restarting system');
+    this.#kernel.state = 'rebooting';
+    this.#kernel.sched.stop();
+    yield RESTART;
+    return 0;
+  }
+
+  /** Whether what is preserved is passed on to the next kernel. */
+  get handsOver(): boolean {
+    return !this.restarts && (this.#loaded?.handover ?? this.#kho.enabled);
+  }
+
+  /**
    * What the machine needs for the jump.
    * @kernel kho_fill_kimage @simplified at the jump, not at load
    */
   plan(): JumpPlan {
+    if (!this.handsOver) return NO_HANDOVER;
     const { ram } = this.#kernel.machine;
-    const scratchArray = this.#segments?.scratchArray ?? (0 as Phys);
-    const contents = this.#kho.enabled ? ram.loadBytes(this.#kho.scratchArrayPhys, PAGE_SIZE) : undefined;
+    const { scratchArray } = this.#loaded ?? NO_SEGMENTS;
+    const contents = ram.loadBytes(this.#kho.scratchArrayPhys, PAGE_SIZE);
     return {
       fdtPhys: this.#kho.outgoingFdtPhys,
-      scratchPhys: this.#kho.enabled ? scratchArray : (0 as Phys),
+      scratchPhys: scratchArray,
       scratch: this.#kho.scratch,
-      segments: contents === undefined ? [] : [{ phys: scratchArray, contents }],
+      segments: [{ phys: scratchArray, contents }],
       kept: keptFrames(this.#kho),
     };
   }
 
   capture(): unknown {
-    return [this.#locked, this.#segments];
+    return [this.#locked, this.#loaded, this.restarts];
   }
 
   reinstate(state: unknown): void {
-    [this.#locked, this.#segments] = state as [boolean, Segments | undefined];
+    [this.#locked, this.#loaded, this.restarts] = state as [boolean, Loaded | undefined, boolean];
   }
 }
+
+const NO_SEGMENTS: Segments = { image: COLD_IMAGE_PHYS, scratchArray: 0 as Phys };
+
+/** What is preserved is left behind with all the rest. */
+const NO_HANDOVER: JumpPlan = {
+  fdtPhys: 0 as Phys,
+  scratchPhys: 0 as Phys,
+  scratch: [],
+  segments: [],
+  kept: () => false,
+};
 
 /** Frames that the next kernel must find as they are: preserved blocks and the tracker's own pages. */
 function keptFrames(kho: Kho): (frame: Pfn) => boolean {

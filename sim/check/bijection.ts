@@ -9,34 +9,29 @@
  *                   pages follow from where the blocks lie, and are not compared
  *
  * Contents of preserved blocks that nobody reaches are not compared: nothing says which stands for which.
+ *
+ * Of a handover of which a part is not known (an extract that was cut), what is known is compared, and what the other
+ * has instead of the rest is told: pieces of which no byte is known there, or whose place nothing known leads to. Either
+ * is led to by an address, so a piece that should be there and is not makes a difference where the address stands.
  */
 import { PAGE_SIZE } from '../base/limits.ts';
 import { hex, type Order, pagesOf } from '../base/units.ts';
 import type { DecodedField, Memory, Piece } from './anatomy.ts';
+import type { Difference, Handover } from './difference.ts';
 import { HandoverWalk } from './handover_walk.ts';
+import { mapDifference, moreText, type Walked } from './map_difference.ts';
 import { isMapPiece } from './tracker_view.ts';
 
-/** A handover in memory. */
-export interface Handover {
-  readonly memory: Memory;
-  /** Address of the root. */
-  readonly fdtPhys: number;
-  /** Whether what stands at an address is known; all is, unless given. */
-  readonly knows?: (address: number) => boolean;
-}
-
-/** The first difference: where, and what stands there in each. */
-export interface Difference {
-  readonly path: string;
-  /** Name of the field; bytes that no field has as `byte 80`. */
-  readonly field: string;
-  readonly one: string;
-  readonly other: string;
-}
-
-/** The first difference between two handovers, undefined where there is none. */
-export function handoverDifference(one: Handover, other: Handover): Difference | undefined {
-  return new Comparison(one, other).difference();
+/**
+ * The first difference between two handovers, undefined where there is none. `untold` gets the paths of the pieces of
+ * which one of them knows nothing: those were not compared.
+ */
+export function handoverDifference(
+  one: Handover,
+  other: Handover,
+  untold: string[] = [],
+): Difference | undefined {
+  return new Comparison(one, other, untold).difference();
 }
 
 /** Bytes from one address on against as many from another. */
@@ -49,6 +44,7 @@ interface Range {
 class Comparison {
   readonly #one: Handover;
   readonly #other: Handover;
+  readonly #untold: string[];
   /** Page numbers of the one by those of the other, and the other way round. */
   readonly #there = new Map<number, number>();
   readonly #back = new Map<number, number>();
@@ -65,28 +61,51 @@ class Comparison {
   /** A bit for each byte that is part of an address, by page. */
   readonly #addresses = new Map<number, Uint8Array>();
 
-  constructor(one: Handover, other: Handover) {
+  constructor(one: Handover, other: Handover, untold: string[]) {
     this.#one = one;
     this.#other = other;
+    this.#untold = untold;
   }
 
   difference(): Difference | undefined {
-    const walks = [this.#one, this.#other].map(({ memory, fdtPhys }) => new HandoverWalk(memory, fdtPhys));
-    const [first, second] = walks as [HandoverWalk, HandoverWalk];
-    return this.#pieces(first.pieces(), second.pieces()) ?? this.#bytes() ?? this.#blocks(first, second);
+    const [one, other] = [this.#one, this.#other].map((handover) => {
+      return { handover, walk: new HandoverWalk(handover.memory, handover.fdtPhys) };
+    }) as [Walked, Walked];
+    return (
+      this.#pieces(one.walk.pieces(), other.walk.pieces()) ??
+      this.#bytes() ??
+      this.#problemsOfMap() ??
+      mapDifference(one, other, this.#there)
+    );
   }
 
   #pieces(one: Iterator<Piece>, other: Iterator<Piece>): Difference | undefined {
-    for (;;) {
-      const [mine, theirs] = [this.#next(one, 1), this.#next(other, -1)];
-      if (mine === undefined && theirs === undefined) return undefined;
-      if (mine === undefined || theirs === undefined || mine.path !== theirs.path) {
+    let [mine, theirs] = [this.#next(one, 1), this.#next(other, -1)];
+    while (mine !== undefined || theirs !== undefined) {
+      if (mine?.path === theirs?.path) {
+        const found = this.#piece(mine as Piece, theirs as Piece);
+        if (found !== undefined) return found;
+        [mine, theirs] = [this.#next(one, 1), this.#next(other, -1)];
+      } else if (theirs !== undefined && this.#isUntold(theirs, this.#one, this.#back)) {
+        this.#untold.push(theirs.path);
+        theirs = this.#next(other, -1);
+      } else if (mine !== undefined && this.#isUntold(mine, this.#other, this.#there)) {
+        this.#untold.push(mine.path);
+        mine = this.#next(one, 1);
+      } else {
         const path = (mine ?? theirs)?.path ?? '';
         return { path, field: 'path', one: mine?.path ?? 'nothing', other: theirs?.path ?? 'nothing' };
       }
-      const found = this.#piece(mine, theirs);
-      if (found !== undefined) return found;
     }
+    return undefined;
+  }
+
+  /** Whether a handover knows nothing of a piece of the other, whose pages stand for its by `pages`. */
+  #isUntold({ phys, bytes }: Piece, handover: Handover, pages: ReadonlyMap<number, number>): boolean {
+    if (handover.unknown === undefined) return false;
+    const page = pages.get(Math.floor(phys / PAGE_SIZE));
+    if (page === undefined) return true;
+    return isBlank(page * PAGE_SIZE + (phys % PAGE_SIZE), bytes, handover);
   }
 
   /** The next piece that is not the map's. */
@@ -99,32 +118,62 @@ class Comparison {
     }
   }
 
+  #problemsOfMap(): Difference | undefined {
+    const more = this.#mapProblems;
+    const inPart = (this.#one.preservedTotal ?? this.#other.preservedTotal) !== undefined;
+    if (more === 0 || inPart) return undefined;
+    return { path: 'preserved-memory-map', field: 'problems', one: moreText(more), other: moreText(-more) };
+  }
+
   #piece(one: Piece, other: Piece): Difference | undefined {
     const { path } = one;
     const differs = (field: string, mine: unknown, theirs: unknown): Difference => {
       return { path, field, one: `${mine}`, other: `${theirs}` };
     };
     if (one.struct !== other.struct) return differs('struct', one.struct, other.struct);
-    if (one.order !== other.order) return differs('order', one.order, other.order);
-    if (one.fields.length !== other.fields.length)
-      return differs('fields', one.fields.length, other.fields.length);
-    for (const [i, field] of one.fields.entries()) {
-      const theirs = other.fields[i] as DecodedField;
+    if (isBlank(one.phys, one.bytes, this.#one) || isBlank(other.phys, other.bytes, this.#other))
+      this.#untold.push(path);
+    const ordersKnown = this.#ordersKnown(one, other);
+    if (ordersKnown && one.order !== other.order) return differs('order', one.order, other.order);
+    const fields = Math.min(one.fields.length, other.fields.length);
+    for (let i = 0; i < fields; i++) {
+      const [field, theirs] = [one.fields[i], other.fields[i]] as [DecodedField, DecodedField];
       if (field.name !== theirs.name) return differs('fields', field.name, theirs.name);
       const isAddress = field.kind === 'address';
+      if (isAddress) this.#mask(one.phys + field.offset, field.bytes);
+      if (!this.#isKnown(one, other, field)) continue;
       const same = isAddress ? this.#leadsAlike(field.value, theirs.value) : field.value === theirs.value;
       if (!same) return differs(field.name, valueText(field), valueText(theirs));
-      if (isAddress) this.#mask(one.phys + field.offset, field.bytes);
     }
+    for (const field of [...one.fields.slice(fields), ...other.fields.slice(fields)]) {
+      if (this.#isKnown(one, other, field)) return differs('fields', one.fields.length, other.fields.length);
+    }
+    if (!this.#isKnown(one, other) || !ordersKnown)
+      return this.#place(one, other) ? undefined : differs('place', hex(one.phys), hex(other.phys));
     if (one.bytes !== other.bytes) return differs('bytes', one.bytes, other.bytes);
-    const mine = one.problems.length;
-    if (mine !== other.problems.length)
+    if (one.problems.length !== other.problems.length)
       return differs('problems', one.problems.join('; '), other.problems.join('; '));
     return this.#place(one, other) ? undefined : differs('place', hex(one.phys), hex(other.phys));
   }
 
+  /** Whether both maps say how a block is preserved, if it is: a cut one may not name it. */
+  #ordersKnown(one: Piece, other: Piece): boolean {
+    const cut = (piece: Piece, { preservedTotal }: Handover): boolean =>
+      piece.order === undefined && preservedTotal !== undefined;
+    return !cut(one, this.#one) && !cut(other, this.#other);
+  }
+
+  /** Whether both know a field of a piece whole, or all of it. */
+  #isKnown(one: Piece, other: Piece, field?: DecodedField): boolean {
+    const { offset, bytes } = field ?? { offset: 0, bytes: Math.max(one.bytes, other.bytes) };
+    const unknown = (handover: Handover, { phys }: Piece): number =>
+      handover.unknown?.in(phys + offset, bytes) ?? 0;
+    return unknown(this.#one, one) === 0 && unknown(this.#other, other) === 0;
+  }
+
   /** Whether the places of two pieces, page by page, can stand for one another. Remembers what is to be compared. */
-  #place({ phys, bytes, order }: Piece, { phys: otherPhys }: Piece): boolean {
+  #place({ phys, bytes, ...one }: Piece, { phys: otherPhys, ...other }: Piece): boolean {
+    const order = one.order ?? other.order;
     if (!this.#leadsAlike(phys, otherPhys)) return false;
     const page = Math.floor(phys / PAGE_SIZE);
     if (order === undefined || bytes === 0) {
@@ -202,7 +251,8 @@ class Comparison {
       for (let byte = 0; byte < 4 && w * 4 + byte < bytes; byte++) {
         const at = w * 4 + byte;
         if (((differing >>> (byte * 8)) & 0xff) === 0 || this.#isAddress(one + at)) continue;
-        if (this.#one.knows?.(one + at) !== false && this.#other.knows?.(other + at) !== false) return at;
+        if ((this.#one.unknown?.in(one + at, 1) ?? 0) + (this.#other.unknown?.in(other + at, 1) ?? 0) === 0)
+          return at;
       }
     }
     return undefined;
@@ -225,46 +275,11 @@ class Comparison {
       other: byteText(this.#other.memory, other),
     };
   }
-
-  #blocks(one: HandoverWalk, other: HandoverWalk): Difference | undefined {
-    const key = (page: number, order: number): number => page * 64 + order;
-    const theirs = new Set<number>();
-    const nobodys = new Map<number, number>();
-    const count = (order: number, by: number): void =>
-      void nobodys.set(order, (nobodys.get(order) ?? 0) + by);
-    for (const { phys, order } of other.preserved()) {
-      const page = phys / PAGE_SIZE;
-      if (this.#back.has(page)) theirs.add(key(page, order));
-      else count(order, -1);
-    }
-    const path = 'preserved-memory-map';
-    const more = this.#mapProblems;
-    if (more !== 0) return { path, field: 'problems', one: moreText(more), other: moreText(-more) };
-    for (const { phys, order } of one.preserved()) {
-      const page = this.#there.get(phys / PAGE_SIZE);
-      const block = `${hex(phys)} of order ${order}`;
-      if (page === undefined) count(order, 1);
-      else if (!theirs.delete(key(page, order))) return { path, field: 'block', one: block, other: 'none' };
-    }
-    for (const left of theirs) {
-      const block = `${hex(Math.floor(left / 64) * PAGE_SIZE)} of order ${left % 64}`;
-      return { path, field: 'block', one: 'none', other: block };
-    }
-    for (const [order, more] of [...nobodys].sort(([x], [y]) => x - y)) {
-      if (more === 0) continue;
-      const text = (n: number): string => (n > 0 ? `${n} more` : 'fewer');
-      return {
-        path,
-        field: `blocks of order ${order} that nobody reaches`,
-        one: text(more),
-        other: text(-more),
-      };
-    }
-    return undefined;
-  }
 }
 
-const moreText = (n: number): string => (n > 0 ? `${n} more` : 'fewer');
+/** Whether no byte from an address on is known. */
+const isBlank = (phys: number, bytes: number, { unknown }: Handover): boolean =>
+  unknown !== undefined && bytes > 0 && unknown.in(phys, bytes) === bytes;
 
 const byteText = (memory: Memory, at: number): string =>
   `0x${(memory.loadBytes(at, 1)[0] ?? 0).toString(16).padStart(2, '0')}`;

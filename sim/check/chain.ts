@@ -33,7 +33,8 @@ export interface PublishedLuo {
 }
 
 /** The KHO root as the next kernel reads it, or what is wrong with it. */
-export function readPublishedRoot({ kernel, kho, luo }: System): PublishedRoot | string {
+export function readPublishedRoot(system: System): PublishedRoot | string {
+  const { kernel, kho, luo } = system;
   const { ram } = kernel.machine;
   if (!ram.has(kho.outgoingFdtPhys, PAGE_SIZE)) return 'the KHO root lies outside of memory';
   const { format, mapPhys, subtrees, problems } = readKhoRoot(ram, kho.outgoingFdtPhys);
@@ -42,8 +43,7 @@ export function readPublishedRoot({ kernel, kho, luo }: System): PublishedRoot |
     return `the KHO root is not compatible with '${khoCompatible}'`;
   if (problems.length > 0) return `the KHO root ${problems[0]}`;
   // Bitmaps are listed at the reboot, by finalize, which live update calls.
-  const finalized =
-    kernel.revision.parts.tracker !== 'bitmaps' || (kernel.state === 'rebooting' && luo.enabled);
+  const finalized = kernel.revision.parts.tracker !== 'bitmaps' || (isSerialized(system) && luo.enabled);
   if (mapPhys === 0 && finalized) return 'the KHO root has no preserved-memory-map';
   return { mapPhys: mapPhys as Phys, subtrees };
 }
@@ -80,6 +80,9 @@ export function readChain(ram: Ram, head: Phys, { nextAt }: StoreShape): Phys[] 
   return blocks;
 }
 
+/** The reboot hook has succeeded. */
+const isSerialized = ({ kernel, kexec }: System): boolean => kernel.state === 'rebooting' && !kexec.restarts;
+
 /** Whether the store is to be found by the next kernel at all: LUO came up. */
 export const isPublished = ({ kho, luo }: System): boolean => kho.out.tracker !== undefined && luo.enabled;
 
@@ -105,7 +108,7 @@ function chainFault(system: System, tallies: TallyByOwner, settled: boolean): st
   if (typeof luo === 'string') return luo;
   const { kernel } = system;
   const shape = shapeOf(kernel.revision.parts.sessionStore);
-  const early = !shape.publishedAtBoot && kernel.state !== 'rebooting';
+  const early = !shape.publishedAtBoot && !isSerialized(system);
   if (early && luo.sessionHeader !== 0) return 'sessions are published before they are serialized';
   const chain = readChain(kernel.machine.ram, (early ? store.headPhys : luo.sessionHeader) as Phys, shape);
   if (typeof chain === 'string') return chain;

@@ -106,6 +106,9 @@ const text = (range: FrameRange | undefined): string =>
 /** What the kernel keeps for itself as long as it runs, in frames, ascending, neighbours joined. */
 function ownRanges({ kernel, memblock, kho }: System): FrameRange[] {
   const bytes = [{ start: 0, end: FIRMWARE_BYTES }, ...memblock.kernelRanges];
+  const { ramBytes } = kernel.machine.params;
+  // What mem= takes away is nobody's.
+  if (kernel.memBytes < ramBytes) bytes.push({ start: kernel.memBytes, end: ramBytes });
   const isHandover = kernel.bootKind === 'handover';
   if (isHandover) bytes.push({ start: kho.scratchArrayPhys, end: kho.scratchArrayPhys + PAGE_SIZE });
   let own: FrameRange[] = [];

@@ -166,11 +166,15 @@ function leastKept(kept: Kept, { kho, luo }: System): number {
 
 /** Stamps that nobody will ever redeem: those of the roots, and of what nobody asked for. */
 function checkStillReserved(
-  { luo }: System,
+  { kernel, luo }: System,
   { stamped, someStamped }: Census,
-  { owners, published }: Crossing,
+  { all, owners, published }: Crossing,
   report: Report,
 ): void {
+  if (!kernel.options.kho) {
+    if (!stamped.same(all)) report(`${stamped} are still reserved, with KHO off all ${all} should be`);
+    return;
+  }
   const kept = tallyOf(owners, ({ outlivesPages }) => outlivesPages > 0);
   // The device was never opened, deserializing failed, or there is no way to them: the setup of LUO failed halfway.
   if (luo.sessions.incomingHead !== 0 || !published) {
@@ -207,7 +211,7 @@ export class Growth {
   booted(system: System, census: Census, crossing: Crossing | undefined): void {
     this.#incoming = crossing;
     const pages = comparable(system, census) + census.stamped.pages;
-    const point = isComparable(system) ? { key: system.kernel.revision.name, pages } : undefined;
+    const point = isComparable(system) ? { key: kernelKey(system), pages } : undefined;
     this.#compare(this.#booted, point, 'after boot, with what was handed over,');
     this.#booted = point;
   }
@@ -218,7 +222,10 @@ export class Growth {
     const point =
       deeds === undefined || !isComparable(system)
         ? undefined
-        : { key: `${blocks} ${pages} ${deeds}`, pages: comparable(system, census) };
+        : {
+            key: `${blocks} ${pages} ${kernelKey(system)} ${deeds}`,
+            pages: comparable(system, census),
+          };
     this.#compare(this.#ended, point, 'at the end, having done the same,');
     this.#ended = point;
   }
@@ -232,6 +239,10 @@ export class Growth {
     );
   }
 }
+
+/** Kernels that get on with the same memory: the same revision, the same command line. */
+const kernelKey = ({ kernel: { revision, options } }: System): string =>
+  `${revision.name} ${JSON.stringify(options)}`;
 
 /** Handover boots in which everything came up start from the same memory. */
 const isComparable = (system: System): boolean =>

@@ -67,7 +67,7 @@ export class ActionLog {
   left(): void {
     const to = latest(this.#cpus);
     for (const { process, verb, from, steps } of this.#acting.values()) {
-      if (verb !== 'reboot') continue;
+      if (verb !== 'reboot' && verb !== 'restart') continue;
       const took = stepsSince(this.#cpus, steps);
       this.reports.push({ process, verb, names: [], calls: 1, result: NO_RETURN, from, to, steps: took });
     }

@@ -11,18 +11,20 @@
  * Behind a blob its page is zero, too, as the allocator of preserved memory leaves it; but not behind a device tree,
  * where libfdt has left what it moved: that is `unknown`.
  */
+import { entriesIn } from '../base/layout.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
-import { type Pfn, type Phys, physOf } from '../base/units.ts';
+import type { Phys } from '../base/units.ts';
+import type { Stretch } from '../check/unknown_bytes.ts';
 import {
+  KEXEC_METADATA,
   KEXEC_METADATA_NODE,
+  KHO_BLOCK_HEADER_SER,
   KHO_BLOCK_SIZE,
   KHO_DATA_PROPERTY,
   KHO_MAP_PROPERTY,
-  KHO_VMALLOC_CHUNK,
-  KHO_VMALLOC_SIZE,
 } from '../kho/abi.ts';
 import { checkHeader, getProperty, subnodeOffset } from '../kho/fdt.ts';
-import { nativeU64, u64Bytes } from '../kho/fdt_abi.ts';
+import { nativeU64 } from '../kho/fdt_abi.ts';
 import type { ScratchArea } from '../kho/scratch.ts';
 import {
   LUO_FILE_SER,
@@ -34,6 +36,7 @@ import {
   LUO_SUBTREE,
 } from '../luo/abi.ts';
 import { BadExtract, Place } from './extracted_json.ts';
+import { ExtractedMemfds } from './extracted_memfds.ts';
 import { placeTree } from './extracted_tree.ts';
 import { type RamPage, wordsOf } from './ram_file.ts';
 import { Sheets } from './sheets.ts';
@@ -51,7 +54,9 @@ export interface ExtractedImage {
   /** What belongs to the handover and is not in the extract, a line each. */
   readonly missing: readonly string[];
   /** Bytes of preserved blocks that read as zero here and were something else, as far as their place is known. */
-  readonly unknown: readonly { readonly phys: number; readonly bytes: number }[];
+  readonly unknown: readonly Stretch[];
+  /** How many blocks were preserved, where the extract does not list them all. */
+  readonly preservedTotal: number | undefined;
 }
 
 /** Blobs by what stands in their file names between STEM and `.bin`. */
@@ -99,9 +104,9 @@ class Extract {
   readonly #parts: Parts;
   readonly #sheets = new Sheets();
   readonly #missing: string[] = [];
-  readonly #unknown: { readonly phys: number; readonly bytes: number }[] = [];
-  /** Files whose record is a memfd's. */
-  #memfds = 0;
+  readonly #unknown: Stretch[] = [];
+  /** Where the records of memfds are. */
+  readonly #memfds: number[] = [];
 
   constructor(root: Place, parts: Parts) {
     this.#root = root;
@@ -116,15 +121,13 @@ class Extract {
     this.#knowsOnly(fdtPhys, bytes.length, PAGE_SIZE);
     this.#luo(bytes);
     this.#kexecMetadata(bytes);
-    for (const record of this.#root.each('memfd')) this.#memfd(record);
-    const records = [...this.#root.each('memfd')].length;
-    if (records < this.#memfds)
-      this.#missing.push(`${this.#memfds - records} of ${this.#memfds} memfd records`);
+    const memfds = new ExtractedMemfds(this.#sheets, this.#missing, this.#unknown);
+    memfds.place([...this.#root.each('memfd')], this.#memfds);
     const map = this.#root.get('kho_map');
     const mapPhys = nativeU64(getProperty(bytes, 0, KHO_MAP_PROPERTY))?.value;
     if (map.get('root_pa').page() !== mapPhys)
       map.get('root_pa').wrong(`not the ${KHO_MAP_PROPERTY} of kho_fdt`);
-    placeTree(map, this.#sheets, this.#missing);
+    const placed = placeTree(map, this.#sheets, this.#missing);
     const scratch = this.#scratch();
     const ends = scratch.map(({ start, bytes: size }) => start + size);
     const end = Math.max(this.#sheets.end, ...ends);
@@ -136,6 +139,7 @@ class Extract {
       ramBytes: Math.ceil(end / RAM_STEP) * RAM_STEP,
       missing: this.#missing,
       unknown: this.#unknown,
+      preservedTotal: placed.listed === placed.total ? undefined : placed.total,
     };
   }
 
@@ -166,15 +170,25 @@ class Extract {
     const array = luo.optional('session_array');
     if (array !== undefined) this.#sessionArray(array);
     for (const set of luo.each('file_blocks')) {
-      this.#blocks(set.get('blocks'), `file-blocks-${set.get('session').text()}`);
-      this.#memfds += set.get('count').whole(2 ** 32);
+      const blocks = this.#blocks(set.get('blocks'), `file-blocks-${set.get('session').text()}`);
+      for (const block of blocks) this.#filesOf(block);
     }
     for (const files of luo.each('file_arrays')) this.#fileArray(files);
   }
 
-  /** A chain of blocks, whose bytes are a part. */
-  #blocks(blocks: Place, part: string): void {
+  /** Where the records of a block's files are: all are memfds. */
+  #filesOf(block: Uint8Array): void {
+    const count = u64At(block, KHO_BLOCK_HEADER_SER.at.count);
+    for (let i = 0; i < Math.min(count, entriesIn(KHO_BLOCK_SIZE, KHO_BLOCK_HEADER_SER, LUO_FILE_SER)); i++) {
+      const entry = KHO_BLOCK_HEADER_SER.size + i * LUO_FILE_SER.size;
+      this.#memfds.push(u64At(block, entry + LUO_FILE_SER.at.data));
+    }
+  }
+
+  /** A chain of blocks, whose bytes are a part; each block. */
+  #blocks(blocks: Place, part: string): Uint8Array[] {
     const list = blocks.list();
+    const found: Uint8Array[] = [];
     const bytes = this.#parts.get(part) ?? new Uint8Array();
     if (bytes.length !== list.length * KHO_BLOCK_SIZE) {
       blocks.wrong(`${list.length} blocks, and ${bytes.length} bytes in ${part}.bin beside it`);
@@ -184,7 +198,9 @@ class Extract {
       const told = [block.get('header_hex'), ...[...block.each('first3')].map((entry) => entry.get('hex'))];
       this.#told(own, told, part);
       this.#sheets.put(block.get('pa'), own);
+      found.push(own);
     }
+    return found;
   }
 
   #sessionArray(array: Place): void {
@@ -224,9 +240,9 @@ class Extract {
       if (hex.length !== LUO_FILE_SER.size)
         entry.get('hex').wrong(`${hex.length} bytes of ${LUO_FILE_SER.size}`);
       this.#sheets.putAt(start + i * LUO_FILE_SER.size, hex, entry);
+      this.#memfds.push(u64At(hex, LUO_FILE_SER.at.data));
     }
     const count = files.get('count').whole(2 ** 32);
-    this.#memfds += count;
     this.#lacks(count - entries.length, `files of ${files.get('session').text()}`);
   }
 
@@ -234,53 +250,12 @@ class Extract {
     const address = subtreePhys(fdt, KEXEC_METADATA_NODE);
     if (address === undefined) return;
     const dump = this.#debugfs(`sub_fdts/${KEXEC_METADATA_NODE}`);
-    if (dump === undefined) this.#missing.push(KEXEC_METADATA_NODE);
-    else this.#sheets.putAt(address, dump.hex(), dump);
-  }
-
-  /** A record, its array of folios as far as it is told, and the beginning of the contents. */
-  #memfd(record: Place): void {
-    this.#blob(record);
-    const where = `of the memfd at ${record.get('pa').text()}`;
-    const folios = record.optional('folios');
-    if (folios === undefined) return;
-    const pages = folios.get('pages_pa').list();
-    if (pages.length >= KHO_VMALLOC_SIZE) folios.get('pages_pa').wrong('more pages than a chunk has');
-    const chunk = new Uint8Array(KHO_VMALLOC_CHUNK.size + pages.length * 8);
-    chunk.set(u64Bytes(folios.get('chunk_next').number()));
-    for (const [i, page] of pages.entries()) chunk.set(u64Bytes(page.page()), KHO_VMALLOC_CHUNK.size + i * 8);
-    this.#sheets.put(folios.get('first_pa'), chunk);
-    this.#lacks(folios.get('total_pages').whole(2 ** 32) - pages.length, `pages with folios ${where}`);
-    const entries = [...record.each('folio_entries')];
-    const [first] = pages;
-    if (first !== undefined) {
-      let at: number = first.page();
-      for (const entry of entries) {
-        const hex = entry.get('hex').hex();
-        this.#sheets.putAt(at, hex, entry);
-        at += hex.length;
-      }
+    if (dump !== undefined) {
+      this.#sheets.putAt(address, dump.hex(), dump);
+      return;
     }
-    this.#lacks(record.get('nr_folios').whole(2 ** 32) - entries.length, `folios ${where}`);
-    this.#contents(record, entries, where);
-  }
-
-  /** The text that a memfd begins with: bytes only where all of it is ASCII. */
-  #contents(record: Place, entries: readonly Place[], where: string): void {
-    const text = record.optional('first_page_text');
-    const size = record.get('size').whole(Number.MAX_SAFE_INTEGER);
-    let known = 0;
-    for (const entry of entries) {
-      const page = physOf(entry.get('pfn').number() as Pfn);
-      const isFirst = entry === entries[0];
-      if (isFirst && text !== undefined && !/[^ -~]/.test(text.text())) {
-        const bytes = new TextEncoder().encode(text.text()).subarray(0, size);
-        this.#sheets.putAt(page, bytes, text);
-        known = bytes.length;
-      }
-      if (known < size) this.#knowsOnly(page, isFirst ? known : 0, PAGE_SIZE);
-    }
-    this.#lacks(size - known, `bytes ${where}`, size);
+    this.#missing.push(KEXEC_METADATA_NODE);
+    this.#knowsOnly(address, 0, KEXEC_METADATA.size);
   }
 
   #scratch(): ScratchArea[] {
@@ -314,6 +289,8 @@ class Extract {
     if (n > 0) this.#missing.push(of === undefined ? `${n} ${what}` : `${n} of ${of} ${what}`);
   }
 }
+
+const u64At = (bytes: Uint8Array, at: number): number => nativeU64(bytes.subarray(at, at + 8))?.value ?? 0;
 
 /** Where a subtree of the root lies. */
 function subtreePhys(fdt: Uint8Array, name: string): number | undefined {

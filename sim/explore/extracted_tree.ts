@@ -17,8 +17,12 @@ const TOP = KHO_TREE_MAX_DEPTH - 1;
 const BITMAP_BITS = 2 ** KHO_BITMAP_SIZE_LOG2;
 const ORDER_MAX = 52;
 
-/** Puts every page of the tree in place; says in `missing` which blocks are not listed. */
-export function placeTree(map: Place, sheets: Sheets, missing: string[]): void {
+/** Puts every page of the tree in place; says in `missing` which blocks are not listed. How many are, and of how many. */
+export function placeTree(
+  map: Place,
+  sheets: Sheets,
+  missing: string[],
+): { readonly listed: number; readonly total: number } {
   const bitmaps = bitmapsOf(map, missing);
   const tables = new Map<string, { readonly pa: Place; readonly bytes: Uint8Array }>();
   const nodes = map.get('nodes').list();
@@ -44,6 +48,7 @@ export function placeTree(map: Place, sheets: Sheets, missing: string[]): void {
   }
   if (used < nodes.length) map.get('nodes').wrong('more tables than its leaves need');
   for (const { pa, bytes } of tables.values()) sheets.put(pa, bytes);
+  return { listed: map.get('preserved').list().length, total: map.get('preserved_total').whole(2 ** 40) };
 }
 
 /** What a key has in common with the others below its table of a level. */

@@ -2,9 +2,12 @@
  * A program that came from outside, as parsed JSON: is it one that a run can be given? What is checked here is what the
  * floors below assert or take for granted; whether the program makes sense is for the kernels that run it to say.
  *
- *   { generations: [ { revision, stages: [ [ { process, actions: [ { do, ... } ] } ] ] } ] }      { do, ... }: verbs.ts
+ *   { generations: [ { revision, boot?, stages: [ [ { process, actions: [ { do, ... } ] } ] ] } ] }
+ *   boot           { kho?, liveupdate?, mem?, kho_scratch? }, texts
+ *   { do, ... }    verbs.ts
  */
 import { GENERATIONS_MAX } from '../base/limits.ts';
+import { PARAMETERS } from '../kernel/command_line.ts';
 import { revisionByName } from '../kernel/revisions.ts';
 import type { Action } from '../user/program.ts';
 import { ProgramRules } from './program_rules.ts';
@@ -40,17 +43,28 @@ export function programError(value: unknown): string | undefined {
 
 function generationError(value: unknown, at: string, rules: ProgramRules): string | undefined {
   if (!isObject(value)) return `${at} is no object`;
-  const { revision, stages } = value;
+  const { revision, boot, stages } = value;
   if (typeof revision !== 'string' || revisionByName(revision) === undefined) {
     return `${at}.revision is no known revision`;
   }
+  const wrong = boot === undefined ? undefined : bootError(boot, `${at}.boot`);
+  if (wrong !== undefined) return wrong;
   rules.kernel();
   return (
     firstError(stages, `${at}.stages`, (stage, place) => {
       rules.stage();
       return firstError(stage, place, (entry, where) => taskError(entry, where, rules));
-    }) ?? extraField(value, ['revision', 'stages'], at)
+    }) ?? extraField(value, ['revision', 'boot', 'stages'], at)
   );
+}
+
+/** Of each parameter the text behind its =. */
+function bootError(value: unknown, at: string): string | undefined {
+  if (!isObject(value)) return `${at} is no object`;
+  const given = Object.keys(value);
+  if (given.length === 0) return `${at} has nothing in it: leave it out`;
+  const odd = PARAMETERS.find((name) => given.includes(name) && typeof value[name] !== 'string');
+  return odd === undefined ? extraField(value, PARAMETERS, at) : `${at}.${odd} is no text`;
 }
 
 function taskError(value: unknown, at: string, rules: ProgramRules): string | undefined {

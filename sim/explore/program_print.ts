@@ -5,6 +5,7 @@
 import type { GenerationProgram } from '../user/program.ts';
 import {
   DEFAULTS,
+  writtenBoot,
   writtenCorruption,
   writtenDeparture,
   writtenFault,
@@ -36,7 +37,7 @@ function* kernels(generations: readonly GenerationProgram[]): Generator<string[]
   let text = '';
   let times = 0;
   for (const generation of [...generations, undefined]) {
-    const next = generation === before ? text : generation === undefined ? '' : stagesText(generation);
+    const next = generation === before ? text : generation === undefined ? '' : bodyText(generation);
     if (times > 0 && next === text && generation?.revision === before?.revision) {
       times++;
       continue;
@@ -49,8 +50,9 @@ function* kernels(generations: readonly GenerationProgram[]): Generator<string[]
   }
 }
 
-function stagesText({ stages }: GenerationProgram): string {
-  const lines: string[] = [];
+/** What stands below the line of a kernel. */
+function bodyText({ boot, stages }: GenerationProgram): string {
+  const lines = boot === undefined ? [] : [writtenBoot(boot)];
   for (const stage of stages) {
     lines.push('stage');
     for (const { process, actions } of stage) {

@@ -1,11 +1,12 @@
 /*
- * The statements of a program's text, but for those that make up its kernels: what stands behind the first word, read
+ * The statements of a program's text, but for stages, tasks and what they do: what stands behind the first word, read
  * and written. program_text.ts shows them.
  */
 import type { Departure, Fault } from '../base/decisions.ts';
 import { CPUS_MAX, NODES_MAX } from '../base/limits.ts';
 import { type Concern, pointByName, pointConcern, pointsOf } from '../base/point.ts';
 import { hex } from '../base/units.ts';
+import { type CommandLine, PARAMETERS, type Parameter } from '../kernel/command_line.ts';
 import { ICOUNT, PROFILE_NAMES } from '../kernel/cost.ts';
 import { PATCHES } from '../kernel/patches.ts';
 import { parseRevision, REVISIONS } from '../kernel/revisions.ts';
@@ -115,6 +116,33 @@ export function takeRevision(words: Words): string {
   const revision = parseRevision(all.join(' '));
   if (typeof revision === 'string') throw new Wrong(base.column, revision);
   return all.join(' ');
+}
+
+// --- command line -------------------------------------------------------------------------------------------------
+
+/** Parameters as NAME=VALUE; the value may be anything, the kernel judges it. */
+export function takeBoot(words: Words): CommandLine {
+  const line: Partial<Record<Parameter, string>> = {};
+  do {
+    const word = words.take(`a parameter: ${PARAMETERS.map((name) => `${name}=`).join(', ')};`);
+    const [text = '', ...value] = word.text.split('=');
+    const name = PARAMETERS.find((known) => known === text);
+    if (name === undefined) throw unknown({ ...word, text }, 'parameter', PARAMETERS);
+    if (value.length === 0) throw new Wrong(word.end, `here = and a value are missing`);
+    if (line[name] !== undefined) throw new Wrong(word.column, `${name}= is said twice: leave one away`);
+    line[name] = value.join('=');
+  } while (words.peek() !== undefined);
+  return line;
+}
+
+export function writtenBoot(line: CommandLine): string {
+  const given = PARAMETERS.filter((name) => line[name] !== undefined);
+  return ['boot', ...given.map((name) => writtenParameter(name, line[name] as string))].join(' ');
+}
+
+/** The = needs no quotation marks. */
+function writtenParameter(name: Parameter, value: string): string {
+  return value === '' || written(value) === value ? `${name}=${value}` : written(`${name}=${value}`);
 }
 
 // --- decisions ----------------------------------------------------------------------------------------------------

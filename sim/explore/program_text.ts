@@ -8,6 +8,7 @@
  *   seed 1
  *
  *   kernel v7.1 +get-name -serialize-rwsem       a revision; with `times 98` behind it so many kernels do the same
+ *   boot mem=512M                                its command line, behind kho=on liveupdate=on: kernel/command_line.ts
  *   stage                                        its tasks run at the same time, the next stage when they have ended
  *     task agent                                 a task of that process
  *       create many-test-%d 0..1999              what it does: verbs.ts
@@ -21,6 +22,7 @@
  */
 import type { Departure, Fault } from '../base/decisions.ts';
 import { GENERATIONS_MAX } from '../base/limits.ts';
+import type { CommandLine } from '../kernel/command_line.ts';
 import type { MachineParams } from '../machine/machine.ts';
 import type { Action, GenerationProgram, TaskProgram } from '../user/program.ts';
 import { didYouMean } from './nearest.ts';
@@ -28,6 +30,7 @@ import { ProgramRules } from './program_rules.ts';
 import {
   DEFAULTS,
   judgeCorruption,
+  takeBoot,
   takeCorruption,
   takeDeparture,
   takeFault,
@@ -88,6 +91,8 @@ class Parser {
   readonly #corruptions: Corruption[] = [];
   /** Where the next stage, task, action goes; undefined where there is no such place. */
   #stages: TaskProgram[][] | undefined;
+  /** Where the command line of the kernel under way goes; undefined once a stage has begun. */
+  #booted: ((line: CommandLine) => void) | undefined;
   #tasks: TaskProgram[] | undefined;
   #actions: Action[] | undefined;
   /** What can be judged only when all has been said, with its line. */
@@ -154,8 +159,14 @@ class Parser {
       this.#seed = words.take('the seed').text;
     },
     kernel: (words, column) => this.#kernel(words, column),
+    boot: (words, column) => {
+      if (this.#booted === undefined) throw homeless(column, 'a command line', 'kernel v7.3');
+      this.#booted(takeBoot(words));
+      this.#booted = undefined;
+    },
     stage: (_words, column) => {
       if (this.#stages === undefined) throw homeless(column, 'a stage', 'kernel v7.3');
+      this.#booted = undefined;
       this.#rules.stage();
       this.#tasks = [];
       this.#stages.push(this.#tasks);
@@ -198,7 +209,13 @@ class Parser {
     this.#leaveKernel();
     this.#rules.kernel();
     this.#stages = [];
-    const generation = { revision, stages: this.#stages };
+    const generation: { revision: string; boot?: CommandLine; stages: TaskProgram[][] } = {
+      revision,
+      stages: this.#stages,
+    };
+    this.#booted = (line) => {
+      generation.boot = line;
+    };
     for (let i = 0; i < times; i++) this.#generations.push(generation);
   }
 
@@ -232,6 +249,7 @@ class Parser {
 
   /** Stages, tasks and actions that follow belong to no kernel. */
   #leaveKernel(): void {
+    this.#booted = undefined;
     this.#stages = undefined;
     this.#tasks = undefined;
     this.#actions = undefined;

@@ -46,7 +46,7 @@ export interface Region {
   readonly pages: number;
 }
 
-/** What crossed a jump. */
+/** What crossed a jump; all 0 where nothing was handed over. */
 export interface HandoverReport {
   readonly fdtPhys: number;
   readonly scratchPhys: number;

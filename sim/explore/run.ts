@@ -214,6 +214,7 @@ class Run implements Observer {
     const system = boot(this.#machine, {
       revision,
       options: BOOT_OPTIONS,
+      ...(program.boot === undefined ? {} : { commandLine: program.boot }),
       generation,
       ...(params === undefined ? {} : { params }),
       onStart: (booting) => this.#request.watcher?.started?.(booting, this.#processes),
@@ -314,21 +315,20 @@ class Run implements Observer {
     const plan = system.kexec.plan();
     const blocksByOrder: number[] = [];
     let preservedPages = 0;
-    system.kho.out.tracker?.walk((_address, order) => {
+    const tracker = system.kexec.handsOver ? system.kho.out.tracker : undefined;
+    tracker?.walk((_address, order) => {
       blocksByOrder[order] = (blocksByOrder[order] ?? 0) + 1;
       preservedPages += pagesOf(order);
       return 0;
     });
+    const regions = tracker === undefined ? [] : system.luo.sessions.store.regions();
     return {
       fdtPhys: plan.fdtPhys,
       scratchPhys: plan.scratchPhys,
-      storeRegions: system.luo.sessions.store.regions().map(({ address, order }) => ({
-        phys: address,
-        pages: pagesOf(order),
-      })),
+      storeRegions: regions.map(({ address, order }) => ({ phys: address, pages: pagesOf(order) })),
       blocksByOrder: Array.from(blocksByOrder, (blocks) => blocks ?? 0),
       preservedPages,
-      trackerPages: system.kho.out.tracker?.nodes().length ?? 0,
+      trackerPages: tracker?.nodes().length ?? 0,
     };
   }
 
@@ -375,7 +375,8 @@ class Run implements Observer {
 }
 
 /** What the kernel said before it gave the handover up, or last. */
-function whyCold({ log: { lines } }: Kernel): string {
+function whyCold({ bootKind, log: { lines } }: Kernel): string {
+  if (bootKind === 'cold') return 'nothing was handed over';
   const givenUp = lines.findIndex(({ text }) => text.includes('disabling KHO revival'));
   return (lines[givenUp - 1] ?? lines.at(-1))?.text ?? '';
 }

@@ -146,7 +146,9 @@ const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   'close-file': { names: NAMES },
   reclaim: {},
   load: {},
+  'kexec-load': {},
   reboot: {},
+  restart: {},
   exit: {},
   'kho-test': { phase: oneOf('save', 'restore') },
 };

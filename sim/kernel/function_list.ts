@@ -161,14 +161,15 @@ const LIVE_UPDATE: readonly FunctionList[] = [
 ];
 
 const REST: readonly FunctionList[] = [
-  list('init/main.c', '', 'start_kernel'),
+  list('init/main.c', '', 'start_kernel parse_early_param do_early_param'),
   list('arch/x86/kernel/setup.c', '', 'setup_arch add_kho'),
+  list('arch/x86/kernel/e820.c', '', 'parse_memopt'),
   list('arch/x86/kernel/kexec-bzimage64.c', '', 'setup_kho bzImage64_load'),
   list('arch/x86/kernel/machine_kexec_64.c', '', 'machine_kexec'),
   list('kernel/kexec.c', '', 'kexec_load'),
   list('kernel/kexec_file.c', '', 'kexec_file_load kexec_add_buffer'),
   list('kernel/kexec_core.c', '', 'kernel_kexec'),
-  list('kernel/reboot.c', '', 'kernel_restart_prepare migrate_to_reboot_cpu'),
+  list('kernel/reboot.c', '', 'kernel_restart kernel_restart_prepare migrate_to_reboot_cpu'),
   list('arch/x86/kernel/reboot.c', '', 'machine_shutdown'),
   list('drivers/base/core.c', '', 'device_shutdown'),
   list('drivers/base/syscore.c', '', 'syscore_shutdown'),
@@ -225,6 +226,8 @@ const REST: readonly FunctionList[] = [
   list('mm/slub.c', '', `calculate_order kmem_cache_alloc kmem_cache_free get_partial new_slab discard_slab`),
   list('mm/slab_common.c', '', 'kmem_cache_create kmalloc_size_roundup'),
   list('mm/vmalloc.c', '', 'vzalloc vfree'),
+  list('lib/cmdline.c', '', 'memparse'),
+  list('lib/kstrtox.c', '', 'kstrtobool kstrtouint'),
   list('lib/string.c', '', 'strscpy'),
   list('lib/xarray.c', '', 'xa_insert xa_erase'),
   list('kernel/module/main.c', '', 'try_module_get module_put delete_module'),
@@ -280,10 +283,6 @@ export const LEFT_OUT: readonly LeftOut[] = [
      __kho_debugfs_blob_add kho_debugfs_blob_add kho_debugfs_blob_remove kho_finalized`,
   ),
   leftOut(
-    'a kernel gets its options from the run, not from a command line',
-    'early_liveupdate_param kho_parse_enable kho_parse_scratch_size',
-  ),
-  leftOut(
     'every struct page is there from the start',
     'kho_get_preserved_page memblock_reserved_mark_noinit memmap_init_kho_scratch_pages init_deferred_page',
   ),
@@ -291,7 +290,6 @@ export const LEFT_OUT: readonly LeftOut[] = [
   leftOut('the test module is never unloaded', 'kho_test_cleanup kho_test_exit'),
   leftOut('the two addresses cross as they are, not in setup_data', 'add_kho setup_kho'),
   leftOut('an image has a size and no contents', 'bzImage64_load'),
-  leftOut('images loaded by the older call carry no handover', 'kexec_load'),
   leftOut(
     'devices, other CPUs and notifiers have nothing to shut down',
     'kernel_restart_prepare migrate_to_reboot_cpu machine_shutdown device_shutdown syscore_shutdown',

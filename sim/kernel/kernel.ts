@@ -24,6 +24,7 @@ import { PageFault } from '../machine/ram.ts';
 import { SlabCache, UseAfterFree } from '../machine/slab.ts';
 import { Scheduler } from '../sched/scheduler.ts';
 import type { Task } from '../sched/task.ts';
+import type { ScratchSize } from './command_line.ts';
 import { KernelLog } from './log.ts';
 import { PageAllocator } from './mm.ts';
 import type { Patch } from './patches.ts';
@@ -34,10 +35,14 @@ export type KernelState = 'booting' | 'running' | 'rebooting' | 'left' | 'panick
 /** How this kernel came to run. */
 export type BootKind = 'cold' | 'handover' | 'rejected';
 
-/** The kernel command line, as far as it matters here. */
+/** The kernel's configuration, and its command line as far as it matters here. */
 export interface BootOptions {
   readonly kho: boolean;
   readonly liveupdate: boolean;
+  /** mem=: memory ends here, if not before. */
+  readonly memBytes?: number;
+  /** kho_scratch= */
+  readonly scratch?: ScratchSize;
   /** CONFIG_KEXEC_HANDOVER_DEBUG: preserving memory in scratch is refused. */
   readonly khoDebug: boolean;
   /** CONFIG_LIVEUPDATE_TEST: three FLBs are tied to every file handler. */
@@ -62,6 +67,8 @@ export class Kernel implements Stateful {
   readonly options: BootOptions;
   /** 0 for the first kernel of the run. */
   readonly generation: number;
+  /** Where memory ends for this kernel: that of the machine, or as mem= says. */
+  readonly memBytes: number;
   readonly trace = new Trace();
   readonly log: KernelLog;
   readonly frames: FrameTable;
@@ -86,6 +93,7 @@ export class Kernel implements Stateful {
     this.#patches = new Set(revision.patches);
     this.storage = { pool: machine.pool, journal: machine.journal, columns: this.#columns };
     this.log = new KernelLog(this.trace, machine.cpus);
+    this.memBytes = Math.min(options.memBytes ?? machine.params.ramBytes, machine.params.ramBytes);
     this.frames = new FrameTable(this.storage, machine.params.ramBytes / PAGE_SIZE);
     this.buddy = new Buddy(this.storage, this.frames, machine.nodes);
     this.pages = new PageAllocator(machine, this.buddy, this.trace);

@@ -119,6 +119,12 @@ export class Memblock {
     );
   }
 
+  /** Whether a node has memory: mem= may have taken it all. */
+  hasMemory(node: number): boolean {
+    const { start, end } = this.#window(undefined, node);
+    return start < end;
+  }
+
   /** What this kernel reserved for itself; for oracles. */
   get kernelRanges(): readonly Range[] {
     return this.#kernel;
@@ -130,7 +136,7 @@ export class Memblock {
     const free: Range[] = [];
     let at = this.#memory.start;
     for (const { start, end } of this.#reserved) {
-      const to = roundDown(start, PAGE_SIZE);
+      const to = Math.min(roundDown(start, PAGE_SIZE), this.#memory.end);
       if (to > at) free.push({ start: at, end: to });
       at = Math.max(at, roundUp(end, PAGE_SIZE));
     }
@@ -141,9 +147,10 @@ export class Memblock {
   #window(below: number | undefined, node: number | undefined): Range {
     const span = node === undefined ? undefined : this.#nodes[node];
     assert(node === undefined || span !== undefined, `no node ${node}`);
+    const { start, end } = this.#memory;
     return {
-      start: span === undefined ? this.#memory.start : span.start * PAGE_SIZE,
-      end: Math.min(below ?? this.#memory.end, span === undefined ? this.#memory.end : span.end * PAGE_SIZE),
+      start: span === undefined ? start : span.start * PAGE_SIZE,
+      end: Math.min(end, below ?? end, span === undefined ? end : span.end * PAGE_SIZE),
     };
   }
 

@@ -35,8 +35,8 @@ export function extendScratch(kernel: Kernel, memblock: Memblock, mapPhys: Phys)
     },
     (node) => mark(physOf(node), 1),
   );
-  for (let block = 0; block * BLOCK_BYTES < ram.bytes; block++) {
+  for (let block = 0; block * BLOCK_BYTES < ram.end; block++) {
     const start = block * BLOCK_BYTES;
-    if (!busy.has(block)) memblock.markScratch(start, Math.min(BLOCK_BYTES, ram.bytes - start));
+    if (!busy.has(block)) memblock.markScratch(start, Math.min(BLOCK_BYTES, ram.end - start));
   }
 }

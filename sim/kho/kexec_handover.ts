@@ -30,7 +30,13 @@ import { CMA } from '../machine/pageblock.ts';
 import { PageFault } from '../machine/ram.ts';
 import { Mutex } from '../sched/mutex.ts';
 import type { Task } from '../sched/task.ts';
-import { KEXEC_METADATA, KEXEC_METADATA_NODE, KHO_DATA_PROPERTY, KHO_V1_DATA_PROPERTY } from './abi.ts';
+import {
+  KEXEC_METADATA,
+  KEXEC_METADATA_NODE,
+  KHO_DATA_PROPERTY,
+  KHO_SCRATCH,
+  KHO_V1_DATA_PROPERTY,
+} from './abi.ts';
 import { BitmapTracker } from './bitmaps.ts';
 import { extendScratch } from './extended_scratch.ts';
 import { type KexecMetadata, readKexecMetadata, writeKexecMetadata } from './metadata.ts';
@@ -100,7 +106,7 @@ export class Kho implements Stateful {
       return;
     }
     const nr = machine.nodes.length + 2;
-    if (!machine.ram.has(params.scratchPhys, nr * 16)) {
+    if (!machine.ram.has(params.scratchPhys, nr * KHO_SCRATCH.size)) {
       this.#print('disabling KHO revival');
       return;
     }
@@ -116,13 +122,17 @@ export class Kho implements Stateful {
 
   /**
    * Before struct pages are set up: early allocations get room. kho_populate has added the areas to memblock as they
-   * stand in the array; the first use of one that no memory answers is the end. @kernel kho_memory_init_early
+   * stand in the array; the first use of one that no memory answers is the end. So is it where mem= takes the array
+   * itself away [inferred: it is read through the direct map, which ends with memory]. @kernel kho_memory_init_early
    */
   memoryInitEarly(memblock: Memblock): void {
     if (!this.isKhoBoot) return;
     const { ram } = this.#kernel.machine;
-    const lost = this.scratch.find(({ start, bytes }) => bytes > 0 && !ram.has(start, bytes));
+    const lost = this.scratch.find(({ start, bytes }) => bytes > 0 && start + bytes > ram.bytes);
     if (lost !== undefined) throw new PageFault(lost.start);
+    if (!ram.has(this.scratchArrayPhys, this.scratch.length * KHO_SCRATCH.size)) {
+      throw new PageFault(this.scratchArrayPhys);
+    }
     if (this.#kernel.has(KHO_EXTENDED_SCRATCH))
       extendScratch(this.#kernel, memblock, this.#incomingMapPhys as Phys);
   }
@@ -232,7 +242,9 @@ export class Kho implements Stateful {
   }
 
   /**
-   * Reserves and stamps every preserved block.
+   * Reserves and stamps every preserved block. One that mem= has taken away, in part or as a whole, is the end
+   * [inferred: it has no struct page to stamp; the real kernel has them up to the end of a section of 128 MiB, and ends
+   * at the first read of what lies there].
    * @kernel kho_mem_retrieve
    * @kernel kho_preserved_memory_reserve @simplified the size of a block is exact, where some kernels compute it in 32
    * bits, which order 19 overflows
@@ -253,8 +265,8 @@ export class Kho implements Stateful {
 
   #reserveScratch(memblock: Memblock): void {
     if (!this.enabled) return;
-    const { machine, revision } = this.#kernel;
-    const taken = reserveScratch(memblock, machine.nodes.length, revision.scratchAlignBytes);
+    const { machine, options, revision } = this.#kernel;
+    const taken = reserveScratch(memblock, machine.nodes.length, revision.scratchAlignBytes, options.scratch);
     if (typeof taken === 'string') {
       this.#print(taken);
       this.#print('Failed to reserve scratch area, disabling kexec handover');
@@ -265,6 +277,7 @@ export class Kho implements Stateful {
     this.scratchArrayPhys = taken.arrayPhys;
     writeScratchArray(machine.ram, taken.arrayPhys, taken.areas);
     const mib = (i: number): number => (taken.areas[i]?.bytes ?? 0) / 2 ** 20;
+    if (options.scratch !== undefined && !('percent' in options.scratch)) return;
     this.#print(`scratch areas: lowmem: ${mib(0)}MiB global: ${mib(1)}MiB pernode: ${mib(2)}MiB`);
   }
 

@@ -8,10 +8,12 @@
  * Taken at a cold boot before memory is handed out, aligned to a pageblock (CMA_MIN_ALIGNMENT_BYTES) up to v7.1, to
  * the largest buddy block in v7.3,
  * inherited unchanged at every handover. Their pageblocks are CMA, so only movable allocations use them meanwhile.
- * Rounding comes last, so an area may have size 0 (global, on a machine below 4 GiB).
+ * Rounding comes last, so an area may have size 0 (global, on a machine below 4 GiB). `kho_scratch=` sets the
+ * percentage, or the three sizes, that of a node for each node with memory.
  */
 import { PAGE_SHIFT, PAGE_SIZE } from '../base/limits.ts';
 import { type Phys, roundUp } from '../base/units.ts';
+import type { ScratchSize } from '../kernel/command_line.ts';
 import type { Memblock } from '../kernel/memblock.ts';
 import type { Ram } from '../machine/ram.ts';
 import { KHO_SCRATCH } from './abi.ts';
@@ -23,7 +25,7 @@ export interface ScratchArea {
 
 /** ARCH_LOW_ADDRESS_LIMIT on x86. */
 const LOW_LIMIT = 2 ** 32;
-const SCALE_PERCENT = 200;
+const DEFAULT: ScratchSize = { percent: 200 };
 
 export interface ScratchReservation {
   /** Where the array of areas lies. */
@@ -34,19 +36,17 @@ export interface ScratchReservation {
 /**
  * Takes the areas at a cold boot; a string is the reason why it could not.
  * @kernel kho_reserve_scratch @simplified v6.19, too, logs which area it was
- * @kernel scratch_size_update @simplified always 200 %, without huge pages to subtract; v6.19 rounds lowmem before it
- * subtracts it from global, here lowmem is rounded afterwards
- * @kernel scratch_size_node @simplified always 200 %, without huge pages to subtract
+ * @kernel scratch_size_update @simplified without huge pages to subtract; v6.19 rounds lowmem before it subtracts it
+ * from global, here lowmem is rounded afterwards
+ * @kernel scratch_size_node @simplified without huge pages to subtract; a node without memory has an area of size 0
  */
 export function reserveScratch(
   memblock: Memblock,
   nodes: number,
   alignBytes: number,
+  wanted: ScratchSize = DEFAULT,
 ): ScratchReservation | string {
-  const scaled = (bytes: number): number => Math.floor((bytes * SCALE_PERCENT) / 100);
-  const low = scaled(memblock.kernelBytes({ below: LOW_LIMIT }));
-  const sizes = [low, scaled(memblock.kernelBytes({})) - low];
-  for (let node = 0; node < nodes; node++) sizes.push(scaled(memblock.kernelBytes({ node })));
+  const sizes = scratchSizes(memblock, nodes, wanted);
 
   const arrayPhys = memblock.alloc(roundUp(sizes.length * KHO_SCRATCH.size, PAGE_SIZE), { align: PAGE_SIZE });
   if (arrayPhys === undefined) return 'Failed to reserve scratch array';
@@ -64,6 +64,18 @@ export function reserveScratch(
     areas.push({ start, bytes });
   }
   return { arrayPhys, areas };
+}
+
+function scratchSizes(memblock: Memblock, nodes: number, wanted: ScratchSize): number[] {
+  const each = Array.from({ length: nodes }, (_, node) => node);
+  if (!('percent' in wanted)) {
+    const { lowmem, global, node } = wanted;
+    return [lowmem, global, ...each.map((n) => (memblock.hasMemory(n) ? node : 0))];
+  }
+  const scaled = (bytes: number): number => Math.floor((bytes * wanted.percent) / 100);
+  const low = scaled(memblock.kernelBytes({ below: LOW_LIMIT }));
+  const global = scaled(memblock.kernelBytes({})) - low;
+  return [low, global, ...each.map((node) => scaled(memblock.kernelBytes({ node })))];
 }
 
 /** Writes the array of areas for the next kernel. */

@@ -140,6 +140,7 @@ export class Machine {
    */
   jump(plan: JumpPlan): BootParams {
     this.cpus.synchronise();
+    this.ram.end = this.ram.bytes;
     this.ram.endGuards();
     const mode = LEFTOVERS[this.decisions.choose(LEFTOVER_MODE, LEFTOVERS.length)] ?? 'intact';
     const seed = this.decisions.choose(LEFTOVER_SEED, 0x7fffffff);

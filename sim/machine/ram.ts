@@ -52,11 +52,15 @@ interface Chunk {
   saved: number;
 }
 
+type RamState = [GarbageMap, Ram['guarded'], Ram['onWildWrite'], number];
+
 const ABSENT: Chunk = { words: new Int32Array(PIECE_WORDS), dirty: 0, open: 0, guard: 0, epoch: 0, saved: 0 };
 const ABSENT_DIRECTORY: Chunk[] = new Array<Chunk>(DIRECTORY_PIECES).fill(ABSENT);
 
 export class Ram implements Undoable, Stateful {
   readonly bytes: number;
+  /** The kernel that runs maps memory up to here; beyond it there is a page fault. */
+  end: number;
   readonly #storage: Storage;
   #directories: Chunk[][];
   #garbage = GarbageMap.NONE;
@@ -71,6 +75,7 @@ export class Ram implements Undoable, Stateful {
   constructor(storage: Storage, bytes: number) {
     assert(bytes % CHUNK_BYTES === 0, 'RAM size is a multiple of 64 KiB');
     this.bytes = bytes;
+    this.end = bytes;
     this.#storage = storage;
     const directories = Math.ceil(bytes / (CHUNK_BYTES * DIRECTORY_PIECES));
     this.#directories = new Array<Chunk[]>(directories).fill(ABSENT_DIRECTORY);
@@ -82,13 +87,13 @@ export class Ram implements Undoable, Stateful {
     return this.#materialised.length * CHUNK_BYTES;
   }
 
-  /** Whether the whole range is memory. */
+  /** Whether the whole range is memory that the running kernel can reach. */
   has(address: number, bytes: number): boolean {
-    return address >= 0 && address + bytes <= this.bytes;
+    return address >= 0 && address + bytes <= this.end;
   }
 
   load32(address: number): number {
-    if (!(address >= 0 && address + 4 <= this.bytes)) throw new PageFault(address);
+    if (!(address >= 0 && address + 4 <= this.end)) throw new PageFault(address);
     if ((address & 3) !== 0) return this.#loadUnaligned(address);
     const chunk = this.#chunkAt((address / CHUNK_BYTES) | 0);
     if (chunk === ABSENT && !this.#garbage.blank) return this.#garbage.wordAt(address);
@@ -101,7 +106,7 @@ export class Ram implements Undoable, Stateful {
   }
 
   store32(address: number, word: number): void {
-    if (!(address >= 0 && address + 4 <= this.bytes)) throw new PageFault(address);
+    if (!(address >= 0 && address + 4 <= this.end)) throw new PageFault(address);
     if ((address & 3) !== 0) {
       this.#storeUnaligned(address, word);
       return;
@@ -116,7 +121,7 @@ export class Ram implements Undoable, Stateful {
   }
 
   load8(address: number): number {
-    if (!(address >= 0 && address < this.bytes)) throw new PageFault(address);
+    if (!(address >= 0 && address < this.end)) throw new PageFault(address);
     return (this.load32(address - (address & 3)) >>> ((address & 3) * 8)) & 0xff;
   }
 
@@ -282,15 +287,11 @@ export class Ram implements Undoable, Stateful {
   capture(): unknown {
     // The first mark: what was saved for marks that were forgotten is of no more use.
     if (this.#storage.journal.depth === 1) this.#savedPages.length = 0;
-    return [this.#garbage, this.guarded, this.onWildWrite];
+    return [this.#garbage, this.guarded, this.onWildWrite, this.end];
   }
 
   reinstate(state: unknown): void {
-    [this.#garbage, this.guarded, this.onWildWrite] = state as [
-      GarbageMap,
-      Ram['guarded'],
-      Ram['onWildWrite'],
-    ];
+    [this.#garbage, this.guarded, this.onWildWrite, this.end] = state as RamState;
   }
 
   /** key >= 0: a page saved in slot `old`, or a materialised chunk (old -1); key < 0: a guard mask. */

@@ -146,6 +146,12 @@ export class Agent implements Iterator<Point, number, void> {
       case 'load':
         system.kernel.enterSyscall();
         return system.kexec.fileLoad();
+      case 'kexec-load':
+        system.kernel.enterSyscall();
+        return system.kexec.load();
+      case 'restart':
+        system.kernel.enterSyscall();
+        return system.kexec.restart(task);
       case 'reboot':
         system.kernel.enterSyscall();
         return system.kexec.reboot(task);

@@ -1,13 +1,14 @@
 /*
  * Programs: what agents do, as data. A program is the whole input of a run beside its seed.
  *
- *   generation   one kernel: its revision and its stages
+ *   generation   one kernel: its revision, its command line, and its stages
  *   stage        tasks that run at the same time; the next stage starts when all have ended
  *   task         a thread of a process; its actions come one after the other
  *
  * Processes live on between stages, so a task may use descriptors that an earlier task of the process opened. A
  * generation that ends without a successful reboot ends the run.
  */
+import type { CommandLine } from '../kernel/command_line.ts';
 import type { Names } from './names.ts';
 
 export type Action =
@@ -49,8 +50,12 @@ export type Action =
   | { readonly do: 'reclaim' }
   /** kexec_file_load */
   | { readonly do: 'load' }
+  /** kexec_load, the older call: what it loads carries no handover */
+  | { readonly do: 'kexec-load' }
   /** reboot(LINUX_REBOOT_CMD_KEXEC) */
   | { readonly do: 'reboot' }
+  /** reboot(LINUX_REBOOT_CMD_RESTART): through the firmware, without a handover */
+  | { readonly do: 'restart' }
   /** The process exits: everything it has open is closed. */
   | { readonly do: 'exit' }
   /** The test module of lib/test_kho.c: fills and preserves folios, or takes them over and compares. */
@@ -103,6 +108,8 @@ export interface TaskProgram {
 
 export interface GenerationProgram {
   readonly revision: string;
+  /** Its command line behind `kho=on liveupdate=on`; whatever stands there is for the kernel to judge. */
+  readonly boot?: CommandLine;
   readonly stages: readonly (readonly TaskProgram[])[];
 }
 

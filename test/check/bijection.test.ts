@@ -7,7 +7,8 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect, it } from 'vitest';
 import type { Piece } from '../../sim/check/anatomy.ts';
-import { type Difference, handoverDifference } from '../../sim/check/bijection.ts';
+import { handoverDifference } from '../../sim/check/bijection.ts';
+import type { Difference } from '../../sim/check/difference.ts';
 import { HandoverWalk } from '../../sim/check/handover_walk.ts';
 import { isMapPiece } from '../../sim/check/tracker_view.ts';
 import { REVISIONS, V6_19, V7_1, V7_3 } from '../../sim/kernel/revisions.ts';

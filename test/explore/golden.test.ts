@@ -4,20 +4,16 @@
  */
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../sim/base/limits.ts';
-import { pfnOf } from '../../sim/base/units.ts';
-import type { System } from '../../sim/boot/boot.ts';
-import { placeSegments } from '../../sim/boot/image.ts';
 import { handoverDifference } from '../../sim/check/bijection.ts';
-import { Tally, takeCensus } from '../../sim/check/census.ts';
+import { takeCensus } from '../../sim/check/census.ts';
 import { checkOwnership, talliesByOwner } from '../../sim/check/frames.ts';
-import { type Crossing, checkStamps } from '../../sim/check/handover.ts';
-import { HandoverWalk } from '../../sim/check/handover_walk.ts';
+import { checkStamps } from '../../sim/check/handover.ts';
 import { checkLeft, checkTransient, isFinished } from '../../sim/check/leak.ts';
 import { Violations } from '../../sim/check/violation.ts';
-import { type Revision, V7_1, V7_3 } from '../../sim/kernel/revisions.ts';
-import { u64Bytes } from '../../sim/kho/fdt_abi.ts';
+import { V7_1, V7_3 } from '../../sim/kernel/revisions.ts';
 import { Caller } from '../support/caller.ts';
-import { goldenImage, placeImage } from '../support/golden.ts';
+import { goldenImage } from '../support/golden.ts';
+import { bootHanded, crossingOf } from '../support/golden_boot.ts';
 import {
   fieldOf,
   goldenHandover,
@@ -27,7 +23,7 @@ import {
   piecesOf,
   sessionName,
 } from '../support/handovers.ts';
-import { bootOn, MIB, machineFor } from '../support/system.ts';
+import { MIB } from '../support/system.ts';
 
 const KERNELS = { 'v7.3': V7_3, 'v7.1': V7_1 } as const;
 
@@ -66,53 +62,11 @@ describe('what is written at the jump', () => {
   });
 });
 
-/** On a machine in the state in which a real kernel left it: scratch overwritten, the loader's segments in it. */
-function bootHanded(stem: string, revision: Revision): System {
-  const image = goldenImage(stem);
-  const machine = machineFor({ ramBytes: image.ramBytes });
-  placeImage(image, machine.ram);
-  for (const { start, bytes } of image.scratch) if (bytes > 0) machine.ram.overwrite(start, bytes, 1);
-  const segments = placeSegments(machine.params, image.scratch);
-  if (segments === undefined) throw new Error('scratch has no room for an image');
-  machine.ram.zeroPages(pfnOf(segments.scratchArray), 1);
-  for (const [i, { start, bytes }] of image.scratch.entries()) {
-    machine.ram.storeBytes(segments.scratchArray + i * 16, u64Bytes(start));
-    machine.ram.storeBytes(segments.scratchArray + i * 16 + 8, u64Bytes(bytes));
-  }
-  const params = { ram: machine.ram, fdtPhys: image.fdtPhys, scratchPhys: segments.scratchArray };
-  return bootOn(machine, { revision, generation: 1, params });
-}
-
-/** Who of the kernel that left owned the block that a piece begins, as the laws name owners. */
-const OWNERS: Readonly<Record<string, string>> = {
-  'kho-root': 'kho root fdt',
-  'kexec-metadata': 'kexec-metadata',
-  'session-block': 'luo session block',
-  'flb-page': 'luo flb page',
-};
-
-/** What crossed, as far as an image can tell. */
-function crossingOf(stem: string): Crossing {
-  const { memory, fdtPhys } = goldenHandover(stem);
-  const all = new Tally();
-  const owners = new Map<string, Tally>();
-  for (const { path, struct, phys, order } of new HandoverWalk(memory, fdtPhys).pieces()) {
-    if (order === undefined) continue;
-    const luo = struct === 'luo_ser' ? 'luo ser' : 'luo fdt';
-    const owner = path === 'luo' ? luo : (OWNERS[path.replace(/\[.*/, '')] ?? path);
-    const tally = owners.get(owner) ?? new Tally();
-    tally.add(pfnOf(phys), order);
-    all.add(pfnOf(phys), order);
-    owners.set(owner, tally);
-  }
-  return { all, owners, published: true };
-}
-
 describe('a simulated kernel that boots on what a real one left', () => {
   it.each(IMAGES)('%s: finds, retrieves, finishes and closes all of it', (stem, name, sessions) => {
     const revision = KERNELS[name];
     const crossing = crossingOf(stem);
-    const system = bootHanded(stem, revision);
+    const system = bootHanded(goldenImage(stem), revision);
     const { kernel, luo } = system;
     expect(kernel.bootKind).toBe('handover');
     const text = kernel.log.lines.map((line) => line.text);
@@ -161,7 +115,7 @@ describe('a simulated kernel that boots on what a real one left', () => {
     ['k7113-819sessions', 'v7.3', '0x868000', 'kho-v4'],
     ['k734-51sessions', 'v7.1', '0x864000', 'kho-v3'],
   ] as const)('%s is refused by %s, which boots cold', (stem, name, at, wanted) => {
-    const { kernel } = bootHanded(stem, KERNELS[name]);
+    const { kernel } = bootHanded(goldenImage(stem), KERNELS[name]);
     const text = kernel.log.lines.map((line) => line.text);
     expect(text).toContain(`KHO: setup: handover FDT (${at}) is incompatible with '${wanted}': 1`);
     expect(text).toContain('KHO: disabling KHO revival');

@@ -35,6 +35,9 @@ const inOneTask = (...actions: unknown[]): unknown => ({
   generations: [{ revision: 'april-v1-p1', stages: [[{ process: 'p', actions }]] }],
 });
 const names = (value: unknown): unknown => inOneTask({ do: 'create', names: value });
+const booting = (boot: unknown): unknown => ({
+  generations: [{ revision: 'april-v1-p1', boot, stages: [] }],
+});
 const exit: Action = { do: 'exit' };
 const open: Action = { do: 'open' };
 const stages = (...list: unknown[]): unknown => ({
@@ -77,6 +80,10 @@ describe('a program from outside', () => {
       { generations: [{ revision: 'v99', stages: [] }] },
       /revision is no known revision/,
     ],
+    ['a command line that is none', booting('kho=off'), /generations\[0\].boot is no object/],
+    ['a command line of nothing', booting({}), /boot has nothing in it: leave it out/],
+    ['a parameter that is not known', booting({ men: '1G' }), /boot.men is none of kho, liveupdate, mem, /],
+    ['a parameter that is no text', booting({ mem: 2 ** 30 }), /boot.mem is no text/],
     ['no stages', { generations: [{ revision: 'april-v1-p1' }] }, /stages is no list/],
     ['a stage that is a task', stages({ process: 'p', actions: [] }), /stages\[0\] is no list/],
     ['a nameless process', stages([{ actions: [] }]), /stages\[0\]\[0\]\.process is no text/],

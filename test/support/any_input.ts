@@ -7,6 +7,7 @@ import type { Departure, Fault } from '../../sim/base/decisions.ts';
 import { pointsOf } from '../../sim/base/point.ts';
 import type { Corruption, RunInput } from '../../sim/explore/run_input.ts';
 import { runInputError } from '../../sim/explore/run_input_json.ts';
+import type { CommandLine } from '../../sim/kernel/command_line.ts';
 import { PATCHES } from '../../sim/kernel/patches.ts';
 import { REVISIONS, withPatches } from '../../sim/kernel/revisions.ts';
 import type { MachineParams } from '../../sim/machine/machine.ts';
@@ -91,7 +92,9 @@ export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
   'close-file': named('close-file'),
   reclaim: fc.constant({ do: 'reclaim' }),
   load: fc.constant({ do: 'load' }),
+  'kexec-load': fc.constant({ do: 'kexec-load' }),
   reboot: fc.constant({ do: 'reboot' }),
+  restart: fc.constant({ do: 'restart' }),
   exit: fc.constant({ do: 'exit' }),
   'kho-test': fc.constantFrom<Action>(
     { do: 'kho-test', phase: 'save' },
@@ -115,19 +118,51 @@ const revisions = fc
       : [base.name, ...remove.map((name) => `-${name}`), ...add.map((name) => `+${name}`)].join(' ');
   });
 
-const generations: fc.Arbitrary<GenerationProgram> = fc.record({
-  revision: revisions,
-  stages: fc.array(
-    fc.array(
-      fc.record({
-        process: fc.oneof(fc.constantFrom('p', 'q'), texts),
-        actions: fc.array(fc.oneof(...Object.values(ACTIONS)), { maxLength: 4 }),
-      }),
-      { maxLength: 2 },
-    ),
-    { maxLength: 3 },
+/** What may stand behind a parameter of the kernel: what it takes, and what it does not. */
+const parameter = fc.oneof(
+  fc.constantFrom(
+    '',
+    'on',
+    'off',
+    'Y',
+    '0',
+    'maybe',
+    '512M',
+    '0x1000000',
+    '8M,0,4k',
+    '150%',
+    '%',
+    '1T1',
+    'a=b',
   ),
-});
+  texts,
+);
+
+/** Command lines; at least one parameter is given. */
+export const commandLines: fc.Arbitrary<CommandLine> = fc
+  .record(
+    { kho: parameter, liveupdate: parameter, mem: parameter, kho_scratch: parameter },
+    { requiredKeys: [] },
+  )
+  .filter((line) => Object.keys(line).length > 0);
+
+const generations: fc.Arbitrary<GenerationProgram> = fc.record(
+  {
+    revision: revisions,
+    boot: commandLines,
+    stages: fc.array(
+      fc.array(
+        fc.record({
+          process: fc.oneof(fc.constantFrom('p', 'q'), texts),
+          actions: fc.array(fc.oneof(...Object.values(ACTIONS)), { maxLength: 4 }),
+        }),
+        { maxLength: 2 },
+      ),
+      { maxLength: 3 },
+    ),
+  },
+  { requiredKeys: ['revision', 'stages'] },
+);
 
 /** Some of them several times, as the same object or as a copy. */
 const repeated = fc

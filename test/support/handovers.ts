@@ -4,8 +4,9 @@
 
 import type { System } from '../../sim/boot/boot.ts';
 import type { Memory, Piece } from '../../sim/check/anatomy.ts';
-import type { Handover } from '../../sim/check/bijection.ts';
+import type { Handover } from '../../sim/check/difference.ts';
 import { HandoverWalk } from '../../sim/check/handover_walk.ts';
+import { UnknownBytes } from '../../sim/check/unknown_bytes.ts';
 import type { Revision } from '../../sim/kernel/revisions.ts';
 import type { Ram } from '../../sim/machine/ram.ts';
 import { KhoTest } from '../../sim/user/kho_test.ts';
@@ -57,9 +58,8 @@ export const handoverOf = ({ kernel, kexec }: System): Image => ({
 /** What a real kernel left. */
 export function goldenHandover(stem: string): Image {
   const image = goldenImage(stem);
-  const knows = (address: number): boolean =>
-    !image.unknown.some(({ phys, bytes }) => address >= phys && address < phys + bytes);
-  return { memory: goldenRam(image), fdtPhys: image.fdtPhys, knows };
+  const { fdtPhys, preservedTotal } = image;
+  return { memory: goldenRam(image), fdtPhys, unknown: new UnknownBytes(image.unknown), preservedTotal };
 }
 
 export const piecesOf = ({ memory, fdtPhys }: Handover): Piece[] => [
