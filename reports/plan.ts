@@ -71,13 +71,14 @@ function shatteredLines({ sessions: planned, shattered }: Plan, colours: Colors)
   if (shattered.length === 0) return [];
   return [
     colours.dim(row('how far memory may be shattered', 'creates fail', 'tried at')),
-    ...shattered.flatMap(({ revision, blockPages, failsFromPercent, ramBytes, sessions, runs }) => {
+    ...shattered.flatMap(({ revision, blockPages, failsFromPercent, ramBytes, sessions, files, runs }) => {
       const fails = failsFromPercent === undefined ? 'never' : `from ${failsFromPercent} % on`;
       const went = runs.map(({ percent, result, created, asForetold }) => {
         const what = result === 'OK' ? 'all created' : `${result} after ${grouped(created)}`;
         return `${percent} % ${what}${asForetold ? '' : ', not as foretold'}`;
       });
-      const line = clip(`  ${size(ramBytes)}, ${counted(sessions, 'session')}: ${went.join('; ')}`, COLUMNS);
+      const tried = `${counted(sessions, 'session')}${files === 0 ? '' : `, ${counted(files, 'file')}`}`;
+      const line = clip(`  ${size(ramBytes)}, ${tried}: ${went.join('; ')}`, COLUMNS);
       return [
         row(
           `blocks of ${counted(blockPages, 'page')}, ${revision}`,

@@ -85,6 +85,8 @@ export interface Plan {
 /** The samples' machine: room enough for all of them. */
 const SAMPLE_MEMORY: Memory = { ramBytes: 2 ** 28, fragmentedPercent: 0 };
 
+const EMPTY: Spread = { sessions: 0, files: 0 };
+
 export function plan(params: PlanParams): Plan {
   return new Planner(params).plan();
 }
@@ -104,7 +106,7 @@ class Planner {
     const steps = (...phases: (UpdatePhase & PhaseOfFiles)[]): Steps[] =>
       phases.flatMap((phase) => [forecast.steps(phase, sessions), added(phase)]);
     const added = (phase: PhaseOfFiles): Steps => ofFiles?.steps(phase, { sessions, files }) ?? {};
-    const bytes = (what: UpdateMemory): number => this.#pages(what, forecast, ofFiles)(sessions) * PAGE_SIZE;
+    const pages = (what: UpdateMemory): number => pagesOfAll(what, forecast, ofFiles)({ sessions, files });
     const blackout = steps('reboot', 'open');
     return {
       schemaVersion: PLAN_SCHEMA_VERSION,
@@ -117,10 +119,10 @@ class Planner {
       preserve: priced([added('preserve')]),
       blackout: priced(blackout),
       usable: priced([...blackout, forecast.steps('retrieve', sessions), added('retrieve-fd')]),
-      bytesCreated: bytes('created'),
-      bytesCrossing: bytes('crossing'),
-      bytesRetrieved: bytes('retrieved'),
-      limits: this.#limits(this.#pages('created', forecast, ofFiles)(sessions)),
+      bytesCreated: pages('created') * PAGE_SIZE,
+      bytesCrossing: pages('crossing') * PAGE_SIZE,
+      bytesRetrieved: pages('retrieved') * PAGE_SIZE,
+      limits: this.#limits(pages('created')),
       shattered: this.#params.shatteredRevisions.map((name) => this.#shattered(name, forecast, ofFiles)),
       samples: forecast.sizes,
       checkedWith: forecast.checkSize,
@@ -143,29 +145,14 @@ class Planner {
     const itsFiles = name === revision || files === 0 ? ofFiles : this.#fileForecast(name);
     return shattered({
       revision: name,
-      sessions,
+      spread: { sessions, files },
       ramBytes,
-      pagesCreated: this.#pages('created', own, itsFiles),
+      pagesCreated: pagesOfAll('created', own, itsFiles),
       shape: shapeOfRevision(name),
+      filesMax: capacityOf(fileShapeOfRevision(name)),
       room: this.#room(name, 0),
-      kernelOf: (n, memory) => this.#firstKernel(name, n, memory),
+      kernelOf: (spread, memory) => this.#firstKernel(name, spread, memory),
     });
-  }
-
-  /** Pages by sessions, with their share of the files. */
-  #pages(
-    what: UpdateMemory,
-    forecast: Forecast,
-    ofFiles: FileForecast | undefined,
-  ): (sessions: number) => number {
-    return (sessions) => {
-      const added = ofFiles?.pages(what, { sessions, files: this.#filesIn(sessions) }) ?? 0;
-      return forecast.pages(what, sessions) + added;
-    };
-  }
-
-  #filesIn(sessions: number): number {
-    return Math.round((this.#params.files * sessions) / this.#params.sessions);
   }
 
   #limits(pagesCreated: number): PlanLimit[] {
@@ -230,7 +217,7 @@ class Planner {
   #room(revision: string, fragmentedPercent: number): Room {
     const { ramBytes } = this.#params;
     const measured = Math.min(ramBytes, RAM_BYTES_MAX);
-    const room = roomOf(this.#firstKernel(revision, 0, { ramBytes: measured, fragmentedPercent }));
+    const room = roomOf(this.#firstKernel(revision, EMPTY, { ramBytes: measured, fragmentedPercent }));
     const scale = ramBytes / measured;
     return {
       pages: Math.floor(room.pages * scale),
@@ -239,9 +226,8 @@ class Planner {
     };
   }
 
-  #firstKernel(revision: string, sessions: number, memory: Memory): GenerationReport {
-    const files = this.#filesIn(sessions);
-    const input = this.#params.inputOf(revision, { sessions, files }, memory);
+  #firstKernel(revision: string, spread: Spread, memory: Memory): GenerationReport {
+    const input = this.#params.inputOf(revision, spread, memory);
     const generations = input.program.generations.slice(0, 1);
     const [first] = this.#run({ ...input, program: { generations } }).generations;
     assert(first !== undefined, 'a run has a kernel');
@@ -255,6 +241,12 @@ class Planner {
     return result;
   }
 }
+
+/** Pages that sessions and their files take, by how many there are. */
+const pagesOfAll =
+  (what: UpdateMemory, forecast: Forecast, ofFiles: FileForecast | undefined) =>
+  (spread: Spread): number =>
+    forecast.pages(what, spread.sessions) + (ofFiles?.pages(what, spread) ?? 0);
 
 const shapeOfRevision = (name: string): StoreShape => shapeOf(walking(name).parts.sessionStore);
 const fileShapeOfRevision = (name: string): FileShape => fileShapeOf(walking(name).parts.fileStore);

@@ -6,13 +6,14 @@
  *   the store                        takes whole pieces, where its blocks have 16 pages
  *   everything else                  takes loose pages while there are any, then breaks pieces up
  *
- * Runs: the same ratio of sessions to memory on a small machine, at the last percentage that is to go through and at
+ * Runs: the same ratio of sessions and files to memory on a small machine, at the last percentage that is to go through and at
  * the first that is not.
  */
 import { PAGE_SIZE } from '../base/limits.ts';
 import { pagesOf } from '../base/units.ts';
 import { PIECE_ORDER } from '../boot/shatter.ts';
 import { capacityOf, type StoreShape } from '../check/store_shape.ts';
+import type { Spread } from './file_forecast.ts';
 import { type GenerationReport, NO_RETURN } from './result.ts';
 
 const PIECE_PAGES = pagesOf(PIECE_ORDER);
@@ -41,6 +42,7 @@ export interface Shattered {
   /** What was run to see whether that is so. */
   readonly ramBytes: number;
   readonly sessions: number;
+  readonly files: number;
   readonly runs: readonly ShatteredRun[];
 }
 
@@ -52,15 +54,17 @@ export interface Memory {
 
 export interface ShatteredParams {
   readonly revision: string;
-  readonly sessions: number;
+  readonly spread: Spread;
   readonly ramBytes: number;
-  /** Pages that so many sessions take, once created. */
-  readonly pagesCreated: (sessions: number) => number;
+  /** Pages that so much takes, once created. */
+  readonly pagesCreated: (spread: Spread) => number;
   readonly shape: StoreShape;
+  /** Files that a session can have. */
+  readonly filesMax: number;
   /** Of the machine that is planned for, with nothing shattered. */
   readonly room: Room;
-  /** Runs the creating of so many sessions. */
-  readonly kernelOf: (sessions: number, memory: Memory) => GenerationReport;
+  /** Runs the creating of so much. */
+  readonly kernelOf: (spread: Spread, memory: Memory) => GenerationReport;
 }
 
 /** The small machine, or the one that is planned for. */
@@ -68,21 +72,20 @@ const SMALL_RAM_BYTES = 128 * 2 ** 20;
 const PERCENT_MAX = 100;
 
 export function shattered(params: ShatteredParams): Shattered {
-  const { revision, shape, room, kernelOf } = params;
+  const { revision, shape, room, kernelOf, spread } = params;
   const ramBytes = Math.min(params.ramBytes, SMALL_RAM_BYTES);
-  const small = roomOf(kernelOf(0, { ramBytes, fragmentedPercent: 0 }));
+  const small = roomOf(kernelOf({ sessions: 0, files: 0 }, { ramBytes, fragmentedPercent: 0 }));
+  const scaled = (n: number): number => Math.round((n * small.pages) / room.pages);
   // A second block, where the plan has one: the first may be there from boot on.
-  const least = Math.min(params.sessions, 2 * shape.perBlock);
-  const scaled = Math.max(Math.round((params.sessions * small.pages) / room.pages), least);
-  const sessions = Math.min(scaled, capacityOf(shape));
-  const threshold = failsFrom(params, sessions, small) ?? PERCENT_MAX + 1;
+  const least = Math.min(spread.sessions, 2 * shape.perBlock);
+  const sessions = Math.min(Math.max(scaled(spread.sessions), least), capacityOf(shape));
+  const tried = { sessions, files: Math.min(scaled(spread.files), sessions * params.filesMax) };
+  const threshold = failsFrom(params, tried, small) ?? PERCENT_MAX + 1;
   const runs = [threshold - 1, threshold]
     .filter((percent) => percent >= 0 && percent <= PERCENT_MAX)
-    .map((percent) =>
-      runAt(percent, kernelOf(sessions, { ramBytes, fragmentedPercent: percent }), threshold),
-    );
-  const failsFromPercent = failsFrom(params, params.sessions, room);
-  return { revision, blockPages: pagesOf(shape.order), failsFromPercent, ramBytes, sessions, runs };
+    .map((percent) => runAt(percent, kernelOf(tried, { ramBytes, fragmentedPercent: percent }), threshold));
+  const failsFromPercent = failsFrom(params, spread, room);
+  return { revision, blockPages: pagesOf(shape.order), failsFromPercent, ramBytes, ...tried, runs };
 }
 
 function runAt(percent: number, { actions }: GenerationReport, threshold: number): ShatteredRun {
@@ -102,11 +105,11 @@ export const roomOf = ({ freePages, freePieces, scratchBytes, fileMax }: Generat
 
 function failsFrom(
   { pagesCreated, shape }: ShatteredParams,
-  sessions: number,
+  spread: Spread,
   { pages, pieces }: Room,
 ): number | undefined {
-  const needed = pagesCreated(sessions);
-  const more = Math.max(blocksFor(shape, sessions) - blocksAtBoot(shape), 0);
+  const needed = pagesCreated(spread);
+  const more = Math.max(blocksFor(shape, spread.sessions) - blocksAtBoot(shape), 0);
   const blocks = shape.order === PIECE_ORDER ? more : 0;
   const other = needed - blocks * PIECE_PAGES;
   for (let percent = 0; percent <= PERCENT_MAX; percent++) {

@@ -60,19 +60,20 @@ export function storeOf(revision: string): StoreShape {
 
 /** How far the memory of such a machine may be shattered. */
 export function shatteredFor(revision: string, sessions: number, ramBytes: number): Shattered {
-  const kernelOf = (n: number, memory: Memory): GenerationReport => {
-    const { program, ...input } = inputOf(revision, { sessions: n, files: 0 }, memory);
+  const kernelOf = (spread: Spread, memory: Memory): GenerationReport => {
+    const { program, ...input } = inputOf(revision, spread, memory);
     const result = simulate({ ...input, program: { generations: program.generations.slice(0, 1) } });
     if (typeof result === 'string' || result.generations[0] === undefined) throw new Error('no kernel');
     return result.generations[0];
   };
   return shattered({
     revision,
-    sessions,
+    spread: { sessions, files: 0 },
     ramBytes,
-    pagesCreated: (n) => forecastOf(revision).pages('created', n),
+    pagesCreated: (spread) => forecastOf(revision).pages('created', spread.sessions),
     shape: storeOf(revision),
-    room: roomOf(kernelOf(0, { ramBytes, fragmentedPercent: 0 })),
+    filesMax: 128,
+    room: roomOf(kernelOf({ sessions: 0, files: 0 }, { ramBytes, fragmentedPercent: 0 })),
     kernelOf,
   });
 }
