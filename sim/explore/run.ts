@@ -27,6 +27,7 @@ import { KhoTest } from '../user/kho_test.ts';
 import { LiveUpdateDevice } from '../user/liveupdate.ts';
 import { NameBook } from '../user/names.ts';
 import { Process, type Thread } from '../user/process.ts';
+import { ProcessCalls } from '../user/process_calls.ts';
 import type { Action, FileAction, GenerationProgram, Program, TaskProgram, Verb } from '../user/program.ts';
 import { Syscalls } from '../user/syscalls.ts';
 import { ActionLog, latest } from './action_log.ts';
@@ -94,6 +95,9 @@ class Run implements Observer {
   #processes = new Map<string, ProcessMemory>();
   #actions: ActionLog;
   #opened = false;
+  /** Sessions of this kernel, and of the one before, were acknowledged in the order in which they were created. */
+  #ordered = true;
+  #incomingOrdered = true;
   #nameIndexPages = 0;
 
   constructor(request: RunRequest) {
@@ -213,6 +217,8 @@ class Run implements Observer {
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#opened = false;
+    this.#incomingOrdered = this.#ordered;
+    this.#ordered = true;
     this.#nameIndexPages = 0;
     const { kernel } = system;
     this.#laws.watch(system);
@@ -230,6 +236,7 @@ class Run implements Observer {
     const world = this.#world(system);
     for (const stage of program.stages) {
       for (const task of stage) this.#spawn(world, task);
+      if (stage.filter(creates).length > 1) this.#ordered = false;
       const end = kernel.sched.run();
       if (end.reason === 'blocked') {
         const waits = end.waits.map(({ task, lock, holders }) => {
@@ -240,15 +247,18 @@ class Run implements Observer {
       }
       if (kernel.state !== 'running') return;
       const live = [...this.#processes.values()].map(([process]) => process);
-      this.#laws.checkQuiescence(system, live, stage.length === 1);
+      this.#laws.checkQuiescence(system, live, this.#ordered);
     }
   }
 
   #world(system: System): World {
+    const find = (name: string): Process | undefined => this.#processes.get(name)?.[0];
+    system.vfs.capable = ({ name }) => find(name)?.capable !== false;
     return {
       system,
       device: new LiveUpdateDevice(system),
       calls: new Syscalls(system),
+      processCalls: new ProcessCalls(system, find),
       names: this.#names,
       khoTest: new KhoTest(system, this.#request.seed),
       observer: this,
@@ -280,7 +290,7 @@ class Run implements Observer {
       this.#opened = true;
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
-      checkIncoming(parts, sessions.table, sessions.incoming, true);
+      checkIncoming(parts, sessions.table, sessions.incoming, this.#incomingOrdered);
       this.#nameIndexPages = indexPages(system);
     }
   }
@@ -355,6 +365,8 @@ class Run implements Observer {
     };
   }
 }
+
+const creates = ({ actions }: TaskProgram): boolean => actions.some((action) => action.do === 'create');
 
 /** What the kernel said before it gave the handover up, or last. */
 function whyCold({ bootKind, log: { lines } }: Kernel): string {
