@@ -1,7 +1,7 @@
 /*
  * The input of a run from a scenario and its options: typed by a person, or kept in a token.
  */
-import { ramBytesFor } from '../scenarios/many_sessions.ts';
+import { ramBytesFor, ramBytesWith } from '../scenarios/many_sessions.ts';
 import { SCENARIOS, type Scenario } from '../scenarios/table.ts';
 import {
   GENERATIONS_MAX,
@@ -28,6 +28,10 @@ const DEFAULTS = { generations: 2, sessions: 2000, name: 'many-test-%d' } as con
 export const DEFAULT_REVISION = 'april-v1-p1';
 export const DEFAULT_SEED = '1';
 
+const OTHER_DEFAULTS = SCENARIOS.filter(({ sessions }) => sessions !== undefined)
+  .map(({ name, sessions }) => `; ${name}: ${sessions}`)
+  .join('');
+
 export const SCENARIO_OPTIONS: readonly Described[] = [
   [
     '--scenario <name>',
@@ -36,7 +40,7 @@ export const SCENARIO_OPTIONS: readonly Described[] = [
   ['--revision <list>', `one, or one for each kernel with commas between: ${REVISION_NAMES}`],
   ...PATCH_OPTIONS,
   ['--generations <n>', `kernels, one more than updates (default: ${DEFAULTS.generations})`],
-  ['--sessions <n>', `sessions in every update (default: ${DEFAULTS.sessions})`],
+  ['--sessions <n>', `sessions in every update (default: ${DEFAULTS.sessions}${OTHER_DEFAULTS})`],
   ['--name <pattern>', `session names, %d is the number (default: ${DEFAULTS.name})`],
   ['--seed <text>', `decides all that is left open (default: ${DEFAULT_SEED})`],
   ['--ram <size>', 'like 512M or 1T (default: 1G, or the power of two that the sessions need)'],
@@ -72,11 +76,14 @@ function namedScenario(given: Given): Scenario {
 export function inputFrom(given: Given, scenario: Scenario): ScenarioInput {
   refuseBeside(given, `--scenario ${scenario.name}`, scenario.without);
   const generations = whole(given, 'generations', 1, GENERATIONS_MAX) ?? DEFAULTS.generations;
-  const sessions = whole(given, 'sessions', 0, NUMBERS_MAX) ?? DEFAULTS.sessions;
+  const sessions = whole(given, 'sessions', 0, NUMBERS_MAX) ?? scenario.sessions ?? DEFAULTS.sessions;
   const revisions = revisionList(given, generations);
   const pattern = namePattern(given, sessions);
   const input: RunInput = {
-    machine: machine(given, ramBytesFor(sessions)),
+    machine: machine(
+      given,
+      scenario.bytes === undefined ? ramBytesFor(sessions) : ramBytesWith(scenario.bytes(sessions)),
+    ),
     profile: profile(given),
     seed: text(given, 'seed') ?? DEFAULT_SEED,
     program: scenario.program({ revisions, generations, sessions, pattern }),

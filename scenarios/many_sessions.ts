@@ -37,9 +37,12 @@ const GIB = 2 ** 30;
 const BYTES_PER_SESSION = 1024;
 
 /** RAM with room for so many sessions: 1 GiB as the kernel's own test machine has, or the next power of two. */
-export function ramBytesFor(sessions: number): number {
+export const ramBytesFor = (sessions: number): number => ramBytesWith(sessions * BYTES_PER_SESSION);
+
+/** The same for what takes so many bytes. */
+export function ramBytesWith(bytes: number): number {
   let ramBytes = GIB;
-  while (ramBytes < sessions * BYTES_PER_SESSION) ramBytes *= 2;
+  while (ramBytes < bytes) ramBytes *= 2;
   return ramBytes;
 }
 

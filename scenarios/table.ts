@@ -3,8 +3,11 @@
  */
 import type { Program } from '../sim/index.ts';
 import khoTest from './kho_test.ts';
+import liveUpdateDaemon, { daemonBytes } from './live_update_daemon.ts';
 import manySessions, { type ManySessionsParams } from './many_sessions.ts';
+import systemdFdstore, { fdstoreBytes } from './systemd_fdstore.ts';
 import takenName from './taken_name.ts';
+import vmm, { guestBytes } from './vmm.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -12,6 +15,10 @@ export interface Scenario {
   readonly text: string;
   /** Options of the command that mean nothing to it. */
   readonly without: readonly ('sessions' | 'name')[];
+  /** Sessions unless the person says how many; else as many as the command has by default. */
+  readonly sessions?: number;
+  /** RAM that so many sessions need with what is in them; else as sessions alone do. */
+  readonly bytes?: (sessions: number) => number;
   readonly program: (params: ManySessionsParams) => Program;
 }
 
@@ -34,5 +41,28 @@ export const SCENARIOS: readonly Scenario[] = [
     text: 'folios of all orders, no session',
     without: ['sessions', 'name'],
     program: khoTest,
+  },
+  {
+    name: 'live-update-daemon',
+    text: 'luod, which lists its sessions in one of them',
+    without: ['name'],
+    sessions: 100,
+    bytes: daemonBytes,
+    program: liveUpdateDaemon,
+  },
+  {
+    name: 'systemd-fdstore',
+    text: 'a session of three files for each unit',
+    without: ['name'],
+    bytes: fdstoreBytes,
+    program: systemdFdstore,
+  },
+  {
+    name: 'vmm',
+    text: 'guests that run on while their RAM is kept',
+    without: ['name'],
+    sessions: 4,
+    bytes: guestBytes,
+    program: vmm,
   },
 ];

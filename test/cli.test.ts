@@ -104,6 +104,21 @@ describe('luosim run', () => {
     expect(second.out).toContain(digest);
   });
 
+  it.each([
+    ['live-update-daemon', 'client-%d', /^ {2}truncate +1 /m],
+    ['systemd-fdstore', 'unit-%d.service', /^ {2}preserve: ENOENT +12 /m],
+    ['vmm', 'vm-0', /^ {2}seal +16 /m],
+  ])('runs %s over three kernels, and its token again', async (scenario, named, phase) => {
+    const args = ['run', '--scenario', scenario, '--generations', '3', '--sessions', '4', '--ram', '64M'];
+    const { code, out, err } = await luosim(args);
+    expect([code, err]).toEqual([0, '']);
+    expectFitsTerminal(out);
+    expect(out).toContain(`names       ${named}\n`);
+    expect(out).toMatch(phase);
+    const token = /^token +(luo1\w+)$/m.exec(out)?.[1] ?? '';
+    expect(await digestOf(['replay', token])).toBe(/^digest +(\w+)$/m.exec(out)?.[1]);
+  });
+
   it('tells what failed where the machine is too small', async () => {
     const { code, out } = await luosim(['run', '--sessions', '20000', '--ram', '16M']);
     expect(code).toBe(0);

@@ -208,7 +208,8 @@ describe('a breach', () => {
   });
 
   test('of the floors fails `npm run arch`', { timeout: TOOL_TIMEOUT_MS }, () => {
-    expect(tool(CRUISER, CRUISE, copy).status).toBeGreaterThan(0);
+    // One folder with breaches is enough to see the exit status.
+    expect(tool(CRUISER, ['sim/base', ...CRUISE.slice(1)], copy).status).toBeGreaterThan(0);
   });
 
   test('of the cruise itself is refused: no module to look at', { timeout: TOOL_TIMEOUT_MS }, () => {

@@ -9,7 +9,7 @@
  * A call that had not answered when the machine jumped may have happened or not.
  */
 import type { System } from '../boot/boot.ts';
-import { F_SEAL_EXEC, type InodeHandle } from '../files/shmem_inode.ts';
+import { F_SEAL_EXEC, F_SEAL_SEAL, type InodeHandle } from '../files/shmem_inode.ts';
 import { MEMFD_SEALS } from '../kernel/patches.ts';
 import { type FileHandle, O_LARGEFILE, O_RDWR } from '../kernel/vfs.ts';
 import type { Stateful } from '../machine/journal.ts';
@@ -79,6 +79,10 @@ export class FileModel implements Stateful {
       this.#filesOf(process.name).set(name, file);
       return;
     }
+    if (action.do === 'open-file') {
+      this.#opened(process.name, name, inode);
+      return;
+    }
     const file = this.#filesOf(process.name).get(name);
     if (file === undefined) return;
     if (action.do === 'write' && result > 0) file.write(action.at, result, action.seed);
@@ -141,6 +145,16 @@ export class FileModel implements Stateful {
     this.#outgoing = cloneSessions(outgoing, copies);
     this.#incoming = cloneSessions(incoming, copies);
     this.#inFlight.clear();
+  }
+
+  /** A file of any kind; what is not shmem nobody preserves. */
+  #opened(process: string, name: number, inode: InodeHandle | undefined): void {
+    const files = this.#filesOf(process);
+    files.delete(name);
+    if (inode === undefined) return;
+    const file = new ModelFile();
+    file.seals = F_SEAL_SEAL;
+    files.set(name, file);
   }
 
   #filesOf(process: string): Map<number, ModelFile> {

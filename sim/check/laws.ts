@@ -64,7 +64,7 @@ export class Laws {
     checkLog(system, violations);
   }
 
-  /** No task lives. `ordered`: one task ran, so acknowledgement and insertion came in the same order. */
+  /** No task lives. `ordered`: no two created sessions at once, so acknowledgement and insertion came in the same order. */
   checkQuiescence(system: System, processes: Iterable<Process>, ordered: boolean): void {
     const { model, violations } = this.#parts;
     const { table, outgoing } = system.luo.sessions;

@@ -158,9 +158,9 @@ export class SessionModel implements Stateful {
     }
   }
 
-  /** Which task was told of a session of this kernel. */
-  creator(name: number): number {
-    return this.#outgoing.task(name);
+  /** Which task was told that it had created a session. */
+  creator(name: number, side: SideName): number {
+    return (side === 'outgoing' ? this.#outgoing : this.#incoming).task(name);
   }
 
   /** The machine jumped: what was created is owed, what was owed before and not created again is discarded. */

@@ -4,8 +4,8 @@
  *   at every quiescence           outgoing list == acknowledged and not closed, in order
  *   when the device first opens   incoming list == what the previous kernel owes, in order
  *
- * With several tasks acknowledgement and insertion may come in different orders; then only the order within each
- * task is a law. Names that were in flight at the jump may be there or not.
+ * Where several tasks created sessions at the same time acknowledgement and insertion may come in different orders; then
+ * only the order within each task is a law. Names that were in flight at the jump may be there or not.
  */
 import { NAME_WORDS } from '../luo/name.ts';
 import type { SessionList } from '../luo/session_list.ts';
@@ -108,8 +108,8 @@ function compareSets(
       continue;
     }
     places.delete(names.text(name));
-    const creator = model.creator(name);
-    if (list.name === 'outgoing' && (lastOf.get(creator) ?? -1) > place) {
+    const creator = model.creator(name, list.name);
+    if ((lastOf.get(creator) ?? -1) > place) {
       violations.add(law, `"${names.text(name)}" stands before a session that its task created earlier`);
     }
     lastOf.set(creator, place);

@@ -9,9 +9,7 @@ import { assert } from '../base/assert.ts';
 import type { Decisions } from '../base/decisions.ts';
 import { Digest } from '../base/digest.ts';
 import { errnoName } from '../base/errno.ts';
-import { pagesOf } from '../base/units.ts';
 import { type Booting, boot, type System } from '../boot/boot.ts';
-import { wholePieces } from '../boot/shatter.ts';
 import { FileModel } from '../check/file_model.ts';
 import { Laws } from '../check/laws.ts';
 import { SessionModel } from '../check/model.ts';
@@ -20,23 +18,19 @@ import { type Violation, Violations } from '../check/violation.ts';
 import type { BootOptions, Kernel } from '../kernel/kernel.ts';
 import { revisionByName } from '../kernel/revisions.ts';
 import { Column } from '../machine/column.ts';
-import { type Cpus, STEP_KINDS, type VirtualTime } from '../machine/cpu.ts';
 import type { BootParams, Machine } from '../machine/machine.ts';
 import { Agent, type AgentMemory, agentBody, NO_DEVICE, type Observer, type World } from '../user/agent.ts';
 import { KhoTest } from '../user/kho_test.ts';
 import { LiveUpdateDevice } from '../user/liveupdate.ts';
 import { NameBook } from '../user/names.ts';
 import { Process, type Thread } from '../user/process.ts';
+import { ProcessCalls } from '../user/process_calls.ts';
 import type { Action, FileAction, GenerationProgram, Program, TaskProgram, Verb } from '../user/program.ts';
 import { Syscalls } from '../user/syscalls.ts';
-import { ActionLog, latest } from './action_log.ts';
+import { ActionLog } from './action_log.ts';
 import { type OnProgress, type Phase, Progressing } from './progress.ts';
-import {
-  type GenerationReport,
-  type HandoverReport,
-  RESULT_SCHEMA_VERSION,
-  type RunResult,
-} from './result.ts';
+import { type GenerationReport, RESULT_SCHEMA_VERSION, type RunResult } from './result.ts';
+import { type Booted, generationReport, handoverReport, indexPages, stepsOf } from './run_report.ts';
 
 const BOOT_OPTIONS: BootOptions = { kho: true, liveupdate: true, khoDebug: true };
 
@@ -97,6 +91,9 @@ class Run implements Observer {
   #processes = new Map<string, ProcessMemory>();
   #actions: ActionLog;
   #opened = false;
+  /** Sessions of this kernel, and of the one before, were acknowledged in the order in which they were created. */
+  #ordered = true;
+  #incomingOrdered = true;
   #nameIndexPages = 0;
 
   constructor(request: RunRequest) {
@@ -132,8 +129,16 @@ class Run implements Observer {
       const booted: Booted = { at: machine.cpus.current.now(), steps: stepsOf(machine.cpus) };
       this.#runStages(system, kernelProgram);
       const jumps = system.kernel.state === 'rebooting';
-      const handover = jumps ? this.#handover(system, kernelProgram) : undefined;
-      const report = this.#report(system, booted, handover);
+      if (jumps) this.#left(system, kernelProgram);
+      const handover = jumps ? handoverReport(system) : undefined;
+      const { reports } = this.#actions;
+      const report = generationReport({
+        system,
+        booted,
+        handover,
+        actions: reports,
+        indexPages: this.#nameIndexPages,
+      });
       generations.push(report);
       digest.mixText(report.digest);
       if (!jumps) {
@@ -222,6 +227,8 @@ class Run implements Observer {
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#opened = false;
+    this.#incomingOrdered = this.#ordered;
+    this.#ordered = true;
     this.#nameIndexPages = 0;
     const { kernel } = system;
     this.#laws.watch(system);
@@ -240,6 +247,7 @@ class Run implements Observer {
     const world = this.#world(system);
     for (const stage of program.stages) {
       for (const task of stage) this.#spawn(world, task);
+      if (stage.filter(creates).length > 1) this.#ordered = false;
       const end = kernel.sched.run();
       if (end.reason === 'blocked') {
         const waits = end.waits.map(({ task, lock, holders }) => {
@@ -251,15 +259,18 @@ class Run implements Observer {
       if (kernel.state !== 'running') return;
       this.#progress.enter('laws');
       const live = [...this.#processes.values()].map(([process]) => process);
-      this.#laws.checkQuiescence(system, live, stage.length === 1);
+      this.#laws.checkQuiescence(system, live, this.#ordered);
     }
   }
 
   #world(system: System): World {
+    const find = (name: string): Process | undefined => this.#processes.get(name)?.[0];
+    system.vfs.capable = ({ name }) => find(name)?.capable !== false;
     return {
       system,
       device: new LiveUpdateDevice(system),
       calls: new Syscalls(system),
+      processCalls: new ProcessCalls(system, find),
       names: this.#names,
       khoTest: new KhoTest(system, this.#request.seed),
       observer: this,
@@ -292,7 +303,7 @@ class Run implements Observer {
       this.#progress.enter('verify');
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
-      checkIncoming(parts, sessions.table, sessions.incoming, true);
+      checkIncoming(parts, sessions.table, sessions.incoming, this.#incomingOrdered);
       this.#nameIndexPages = indexPages(system);
     }
   }
@@ -308,28 +319,10 @@ class Run implements Observer {
     this.#files.lostOpenly();
   }
 
-  #handover(system: System, program: GenerationProgram): HandoverReport {
+  #left(system: System, program: GenerationProgram): void {
     this.#actions.left();
     this.#progress.enter('laws');
     this.#laws.checkAtJump(system, program, this.#actions.reports);
-    const plan = system.kexec.plan();
-    const blocksByOrder: number[] = [];
-    let preservedPages = 0;
-    const tracker = system.kexec.handsOver ? system.kho.out.tracker : undefined;
-    tracker?.walk((_address, order) => {
-      blocksByOrder[order] = (blocksByOrder[order] ?? 0) + 1;
-      preservedPages += pagesOf(order);
-      return 0;
-    });
-    const regions = tracker === undefined ? [] : system.luo.sessions.store.regions();
-    return {
-      fdtPhys: plan.fdtPhys,
-      scratchPhys: plan.scratchPhys,
-      storeRegions: regions.map(({ address, order }) => ({ phys: address, pages: pagesOf(order) })),
-      blocksByOrder: Array.from(blocksByOrder, (blocks) => blocks ?? 0),
-      preservedPages,
-      trackerPages: tracker?.nodes().length ?? 0,
-    };
   }
 
   #jump({ kernel, kexec }: System, digest: string): BootParams {
@@ -340,39 +333,9 @@ class Run implements Observer {
     kernel.leave();
     return this.#request.atJump?.({ generation: kernel.generation, params, digest }) ?? params;
   }
-
-  #report(system: System, booted: Booted, handover: HandoverReport | undefined): GenerationReport {
-    const { kernel, kho, luo, vfs } = system;
-    const { cpus } = this.#machine;
-    return {
-      revision: kernel.revision.name,
-      release: kernel.revision.release,
-      bootKind: kernel.bootKind,
-      state: kernel.state,
-      bootedAt: booted.at,
-      bootSteps: booted.steps,
-      endedAt: latest(cpus),
-      scratchBytes: kho.scratch.reduce((sum, { bytes }) => sum + bytes, 0),
-      freePages: kernel.buddy.nrFree,
-      freePieces: wholePieces(kernel),
-      fileMax: vfs.fileMax,
-      nameIndexPages: Math.max(this.#nameIndexPages, indexPages(system)),
-      liveupdateNum: luo.liveupdateNum,
-      actions: this.#actions.reports,
-      incomingSessions: luo.sessions.incoming.count,
-      outgoingSessions: luo.sessions.outgoing.count,
-      handover,
-      steps: stepsOf(cpus),
-      warnings: kernel.log.warnings,
-      oopses: kernel.log.oopses,
-      dmesg: kernel.log.lines.map(
-        ({ time, text }) => `[${String(time.seconds).padStart(5)}.${dmesgMicros(time.ns)}] ${text}`,
-      ),
-      events: kernel.trace.events,
-      digest: kernel.digest(),
-    };
-  }
 }
+
+const creates = ({ actions }: TaskProgram): boolean => actions.some((action) => action.do === 'create');
 
 /** What the kernel said before it gave the handover up, or last. */
 function whyCold({ bootKind, log: { lines } }: Kernel): string {
@@ -380,17 +343,3 @@ function whyCold({ bootKind, log: { lines } }: Kernel): string {
   const givenUp = lines.findIndex(({ text }) => text.includes('disabling KHO revival'));
   return (lines[givenUp - 1] ?? lines.at(-1))?.text ?? '';
 }
-
-/** When a kernel had booted, and what that took. */
-interface Booted {
-  readonly at: VirtualTime;
-  readonly steps: Readonly<Record<string, number>>;
-}
-
-const indexPages = ({ luo: { sessions } }: System): number =>
-  sessions.outgoing.indexPages + sessions.incoming.indexPages;
-
-const stepsOf = ({ steps }: Cpus): Record<string, number> =>
-  Object.fromEntries(STEP_KINDS.map((kind, i) => [kind, steps[i] as number]));
-
-const dmesgMicros = (ns: number): string => String(Math.floor(ns / 1000)).padStart(6, '0');

@@ -8,6 +8,7 @@
  */
 import { FILL_BYTES } from '../user/contents.ts';
 import { type Names, NUMBERS_MAX } from '../user/names.ts';
+import { OPEN_KINDS } from '../user/other_files.ts';
 import type { Action, Verb } from '../user/program.ts';
 import { didYouMean } from './nearest.ts';
 import {
@@ -63,7 +64,7 @@ function oneOf<T extends string>(...words: readonly T[]): Operand<T> {
       if (found !== undefined) return found;
       throw new Wrong(column, `${said(text)} stands where ${usage} should be${didYouMean(text, words)}`);
     },
-    write: (value) => value,
+    write: written,
     error: (value, at) =>
       words.some((word) => word === value) ? undefined : `${at} is neither ${words.join(' nor ')}`,
   };
@@ -123,6 +124,14 @@ const behind = <T>(word: string, operand: Operand<T>): Operand<T> => ({
   error: operand.error,
 });
 
+/** The name of one. */
+const PROCESS: Operand<string> = {
+  usage: 'PROCESS',
+  read: (words) => words.take('the name of a process').text,
+  write: written,
+  error: (value, at) => (typeof value === 'string' ? undefined : `${at} is no text`),
+};
+
 const IN_SESSION = { names: NAMES, session: behind('in', SESSION), token: number('token') };
 
 const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
@@ -134,6 +143,7 @@ const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   dup: { names: NAMES },
   close: { names: NAMES },
   memfd: { names: NAMES, bytes: BYTES },
+  'open-file': { names: NAMES, kind: behind('kind', oneOf(...OPEN_KINDS)) },
   write: { names: NAMES, at: number('at'), bytes: BYTES, seed: number('seed') },
   fill: { names: NAMES, every: number('every', FILL_BYTES), seed: number('seed') },
   truncate: { names: NAMES, bytes: BYTES },
@@ -149,6 +159,11 @@ const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   'kexec-load': {},
   reboot: {},
   restart: {},
+  'limit-files': { files: number('to') },
+  'file-max': { files: number('to') },
+  'drop-privileges': {},
+  'slow-pages': { slow: oneOf('on', 'off') },
+  kill: { process: PROCESS },
   exit: {},
   'kho-test': { phase: oneOf('save', 'restore') },
 };

@@ -176,6 +176,8 @@ const REST: readonly FunctionList[] = [
   list('kernel/panic.c', '', 'panic'),
   list('kernel/printk/printk.c', '', 'printk'),
   list('kernel/exit.c', '', 'do_exit'),
+  list('kernel/signal.c', '', '__x64_sys_kill'),
+  list('kernel/sys.c', '', 'do_prlimit __sys_setuid'),
   list('kernel/sched/core.c', '', 'schedule'),
   list('kernel/locking/mutex.c', '', 'mutex_lock mutex_unlock'),
   list('kernel/locking/rwsem.c', '', 'down_read down_write up_read up_write rwsem_mark_wake'),

@@ -63,7 +63,7 @@ export class Vfs {
   readonly #dentryOf: Column;
   readonly #kinds: FileOperations[] = [];
   /** fs.file-max: struct files that may exist without CAP_SYS_ADMIN. */
-  readonly fileMax: number;
+  fileMax: number;
   /** Whether the task may exceed it; agents are root unless the user floor says otherwise. */
   capable: (task: Task) => boolean = () => true;
 

@@ -4,7 +4,7 @@
  * a call the call's own generator runs.
  *
  * A failing call ends its action, not the agent; the next action starts. That is what agents do that handle errors
- * one by one, and it makes every refusal visible to the observer.
+ * one by one, and it makes every refusal visible to the observer. A killed agent ends its call, and exits.
  */
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
@@ -15,9 +15,10 @@ import type { VirtualTime } from '../machine/cpu.ts';
 import type { Task } from '../sched/task.ts';
 import { FileCalls } from './file_calls.ts';
 import type { KhoTest } from './kho_test.ts';
-import type { LiveUpdateDevice } from './liveupdate.ts';
+import type { Ioctl, LiveUpdateDevice } from './liveupdate.ts';
 import type { NameBook } from './names.ts';
 import { dropFile, exitProcess, type Process, Thread } from './process.ts';
+import type { ProcessCalls } from './process_calls.ts';
 import { type Action, type FileAction, isFileAction, type SessionVerb, type Verb } from './program.ts';
 import type { Syscalls } from './syscalls.ts';
 import { UserMemory } from './uaccess.ts';
@@ -55,6 +56,7 @@ export interface World {
   readonly system: System;
   readonly device: LiveUpdateDevice;
   readonly calls: Syscalls;
+  readonly processCalls: ProcessCalls;
   readonly names: NameBook;
   readonly khoTest: KhoTest;
   readonly observer: Observer;
@@ -71,7 +73,16 @@ export interface AgentMemory {
   readonly files: Column;
 }
 
-type Call = Op<number> | number;
+type Call = Ioctl;
+
+type OtherAction = Exclude<
+  Action,
+  FileAction | { do: SessionVerb } | { do: 'open' } | { do: 'close-device' } | { do: 'exit' }
+>;
+
+/** What takes CAP_SYS_BOOT, CAP_SYS_MODULE, or a file that is root's. */
+const isForRoot = ({ do: verb }: OtherAction): boolean =>
+  ['load', 'kexec-load', 'reboot', 'restart', 'kho-test', 'reclaim'].includes(verb);
 
 export class Agent implements Iterator<Point, number, void> {
   readonly #world: World;
@@ -84,16 +95,19 @@ export class Agent implements Iterator<Point, number, void> {
   #action = 0;
   #done = 0;
   #base = -1;
-  #call: Op<number> | undefined;
+  #call: Op<number | Op<number>> | undefined;
   /** What the call answered while its files are still dropped. */
   #answer = 0;
   #dropping = false;
+  /** It was killed: what runs is its exit. */
+  #dying = false;
   #inUserMode = true;
   #from: VirtualTime = { seconds: 0, ns: 0 };
 
   constructor(world: World, task: Task, process: Process, memory: AgentMemory, actions: readonly Action[]) {
     this.#world = world;
     this.#thread = new Thread(task, process);
+    process.threads++;
     this.#memory = memory;
     this.#actions = actions;
     this.#fileCalls = new FileCalls(world.calls, world.device);
@@ -104,9 +118,12 @@ export class Agent implements Iterator<Point, number, void> {
       if (this.#call !== undefined) {
         const step = this.#call.next();
         if (step.done !== true) return step;
-        this.#call = undefined;
-        this.#returned(step.value);
-      } else if (this.#action >= this.#actions.length) {
+        this.#call = typeof step.value === 'number' ? undefined : step.value;
+        if (typeof step.value === 'number') this.#returned(step.value);
+      } else if (this.#thread.process.killed && !this.#dying) {
+        this.#die();
+      } else if (this.#dying || this.#action >= this.#actions.length) {
+        if (!this.#dying) this.#thread.process.threads--;
         return { done: true, value: 0 };
       } else if (this.#inUserMode || !this.#world.system.kernel.sched.contended) {
         this.#inUserMode = false;
@@ -120,17 +137,25 @@ export class Agent implements Iterator<Point, number, void> {
     }
   }
 
+  /** SIGKILL has come: the last thread of the process closes what is open. */
+  #die(): void {
+    this.#dying = true;
+    const { task, process } = this.#thread;
+    if (--process.threads === 0 && process.alive) this.#call = exitProcess(this.#world.system, task, process);
+  }
+
   /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
   #returned(value: number): void {
     if (!this.#dropping) this.#answer = value;
     const file = this.#thread.dropped.pop();
     this.#dropping = file !== undefined;
     if (file !== undefined) this.#call = dropFile(this.#world.system, this.#thread.task, file);
+    else if (this.#dying) this.#world.observer.answered(this.#thread, 'exit', -1, this.#answer);
     else this.#answered(this.#answer);
   }
 
   #next(action: Action): Call {
-    const { system, device, khoTest, observer } = this.#world;
+    const { system, device, observer } = this.#world;
     if (this.#done === 0) {
       this.#from = system.kernel.machine.cpus.current.now();
       this.#base = 'names' in action && action.names.count > 0 ? this.#world.names.base(action.names) : -1;
@@ -143,29 +168,57 @@ export class Agent implements Iterator<Point, number, void> {
         return device.open(this.#thread);
       case 'close-device':
         return this.#world.calls.close(this.#thread, this.#memory.device);
-      case 'load':
-        system.kernel.enterSyscall();
-        return system.kexec.fileLoad();
-      case 'kexec-load':
-        system.kernel.enterSyscall();
-        return system.kexec.load();
-      case 'restart':
-        system.kernel.enterSyscall();
-        return system.kexec.restart(task);
-      case 'reboot':
-        system.kernel.enterSyscall();
-        return system.kexec.reboot(task);
       case 'exit':
         return exitProcess(system, task, process);
-      case 'kho-test':
-        return action.phase === 'save' ? khoTest.save(task) : khoTest.restore();
-      case 'reclaim':
-        system.kernel.enterSyscall();
-        return system.files.shmem.reclaim();
-      default:
+      case 'create':
+      case 'retrieve':
+      case 'finish':
+      case 'dup':
+      case 'close':
         assert(process.alive, 'an agent acts after its exit');
         return action.names.count === 0 ? 0 : this.#session(action.do, this.#base + this.#done);
+      default:
+        return process.capable || !isForRoot(action) ? this.#other(action) : this.#refused(action);
     }
+  }
+
+  /** What has to do neither with sessions nor with files. */
+  #other(action: OtherAction): Call {
+    const { system, khoTest, observer, processCalls } = this.#world;
+    const thread = this.#thread;
+    switch (action.do) {
+      case 'limit-files':
+        return processCalls.setLimit(thread, action.files);
+      case 'file-max':
+        return processCalls.setFileMax(thread, action.files);
+      case 'drop-privileges':
+        return processCalls.dropPrivileges(thread);
+      case 'slow-pages':
+        return processCalls.slowPages(thread, action.slow === 'on');
+      case 'kill':
+        return processCalls.kill(thread, action.process, (gone) => observer.answered(gone, 'exit', -1, 0));
+      case 'kho-test':
+        return action.phase === 'save' ? khoTest.save(thread.task) : khoTest.restore();
+    }
+    system.kernel.enterSyscall();
+    switch (action.do) {
+      case 'load':
+        return system.kexec.fileLoad();
+      case 'kexec-load':
+        return system.kexec.load();
+      case 'reboot':
+        return system.kexec.reboot(thread.task);
+      case 'restart':
+        return system.kexec.restart(thread.task);
+      case 'reclaim':
+        return system.files.shmem.reclaim();
+    }
+  }
+
+  /** -EPERM without CAP_SYS_BOOT or CAP_SYS_MODULE; -EACCES for a file of root's. */
+  #refused(action: OtherAction): number {
+    this.#world.system.kernel.enterSyscall();
+    return action.do === 'reclaim' ? -ERRNO.EACCES : -ERRNO.EPERM;
   }
 
   /** Id of the session's name that a call is about; -1 for calls about none. */
@@ -235,7 +288,7 @@ export class Agent implements Iterator<Point, number, void> {
     const name = this.#base + this.#done;
     const { files } = this.#memory;
     if (result >= 0) {
-      if (action.do === 'memfd') files.set(name, result + 1);
+      if (action.do === 'memfd' || action.do === 'open-file') files.set(name, result + 1);
       else if (action.do === 'retrieve-fd') files.set(name, this.#fileCalls.answeredFd + 1);
       else if (action.do === 'close-file') files.set(name, 0);
     }

@@ -9,7 +9,7 @@ import { ERRNO } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
 import type { Column } from '../machine/column.ts';
 import { FILL_BYTES, patternBytes } from './contents.ts';
-import type { LiveUpdateDevice } from './liveupdate.ts';
+import type { Ioctl, LiveUpdateDevice } from './liveupdate.ts';
 import type { Thread } from './process.ts';
 import type { FileAction } from './program.ts';
 import { MFD_ALLOW_SEALING, SEEK_SET, type Syscalls } from './syscalls.ts';
@@ -48,12 +48,14 @@ export class FileCalls {
     name: number,
     i: number,
     session: number,
-  ): Op<number> | number {
+  ): Ioctl {
     const fd = files.get(name) - 1;
     const calls = this.#calls;
     switch (action.do) {
       case 'memfd':
         return this.#create(thread, action.bytes);
+      case 'open-file':
+        return calls.open(thread, action.kind);
       case 'write':
         return calls.pwrite(thread, fd, action.at, patternBytes(action.seed, action.at, action.bytes));
       case 'fill':
@@ -116,7 +118,7 @@ export class FileCalls {
     return typeof read === 'number' ? read : read.length;
   }
 
-  #session(thread: Thread, number: number, session: number, fd: number, token: number): Op<number> | number {
+  #session(thread: Thread, number: number, session: number, fd: number, token: number): Ioctl {
     if (session < 0) return -ERRNO.EBADF;
     const { words } = this.#argument;
     words[0] = FD_ARGUMENT.size;

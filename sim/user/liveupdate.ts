@@ -4,12 +4,14 @@
  *   ioctl           number range -EINVAL | size unreadable -EFAULT | whole number -ENOTTY | session of the other
  *                   direction -EINVAL (since the direction check) | size too small -EINVAL | copy in -EFAULT, -E2BIG |
  *                   wait for a reboot under way (session ioctls, since serialize_rwsem) | execute
+ *                   Where a page of the argument has to be waited for, the caller waits at each of its copies, with
+ *                   the locks that it holds there: none on the way in; on the way out those of its operation
  *   create, retrieve   descriptor first (-EMFILE), then the session, then the answer (-EFAULT drops the new file),
  *                   fd_install last
  */
 import { ERRNO } from '../base/errno.ts';
 import type { Layout } from '../base/layout.ts';
-import type { Op } from '../base/point.ts';
+import { definePoint, type Op } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
 import { DIRECTION_CHECK, FINISH_RESERVED, GET_NAME, RETRIEVE_FD_GUARD } from '../kernel/patches.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
@@ -65,6 +67,13 @@ const GET_NAME_COMMAND: Command = {
 
 const SESSION_BASE = 0x40;
 
+const GET_USER = definePoint('get_user', 'page');
+const COPY_IN = definePoint('copy_struct_from_user', 'page');
+const COPY_OUT = definePoint('luo_ucmd_respond', 'page');
+
+/** An ioctl under way; where it waited for its argument, what is left to do comes as one more operation. */
+export type Ioctl = Op<number | Op<number>> | number;
+
 export class LiveUpdateDevice {
   readonly #system: System;
   readonly #kind: number;
@@ -91,7 +100,7 @@ export class LiveUpdateDevice {
     });
   }
 
-  /** A descriptor, or -ENOENT, -EMFILE, -ENFILE, -ENOMEM, -EBUSY, -EIO. @kernel luo_open */
+  /** A descriptor, or -ENOENT, -EMFILE, -ENFILE, -ENOMEM, -EACCES, -EBUSY, -EIO. @kernel luo_open */
   *open({ task, process }: Thread): Op<number> {
     const { kernel, vfs, luo } = this.#system;
     kernel.enterSyscall();
@@ -103,7 +112,8 @@ export class LiveUpdateDevice {
       process.returnFd(fd);
       return file;
     }
-    let err = luo.tryOpen();
+    // The node belongs to root, mode 0600, as every misc device's does.
+    let err = process.capable ? luo.tryOpen() : -ERRNO.EACCES;
     if (err === 0) {
       err = yield* luo.sessions.deserialize(task);
       if (err !== 0) err = luo.openFailed();
@@ -120,10 +130,10 @@ export class LiveUpdateDevice {
   }
 
   /** ioctl(2) on any descriptor: 0 or a negative errno, perhaps after waiting. @kernel luo_ioctl, luo_session_ioctl */
-  ioctl(thread: Thread, fd: number, number: number, argument: UserMemory): Op<number> | number {
+  ioctl(thread: Thread, fd: number, number: number, argument: UserMemory): Ioctl {
     const { kernel, vfs, luo } = this.#system;
     kernel.enterSyscall();
-    const file = thread.process.opened(fd);
+    const file = thread.fdget(fd);
     if (file < 0) return file;
     const isSession = luo.sessions.isSessionFile(file as FileHandle);
     if (!isSession && vfs.kind(file as FileHandle) !== this.#kind) return -ERRNO.ENOTTY;
@@ -131,16 +141,51 @@ export class LiveUpdateDevice {
     const index = (number & 0xff) - (isSession ? SESSION_BASE : 0);
     const command = commands[index];
     if (command === undefined) return -ERRNO.EINVAL;
+    const call = { thread, file: file as FileHandle, isSession, command, number, argument };
+    if (thread.process.slowPages) return this.#slowly(call);
+    const userBytes = this.#accepts(call);
+    return userBytes < 0 ? userBytes : this.#copyIn(call, userBytes);
+  }
+
+  /** The first word and what it decides: the caller's size, or a negative errno. */
+  #accepts({ file, isSession, command, number, argument }: IoctlCall): number {
     const userBytes = argument.size();
     if (userBytes < 0) return -ERRNO.EFAULT;
     if (command.number !== number) return -ERRNO.ENOTTY;
-    if (isSession && !this.#isFor(command, file as FileHandle)) return -ERRNO.EINVAL;
-    if (userBytes < command.layout.size) return -ERRNO.EINVAL;
+    if (isSession && !this.#isFor(command, file)) return -ERRNO.EINVAL;
+    return userBytes < command.layout.size ? -ERRNO.EINVAL : userBytes;
+  }
+
+  #copyIn({ thread, file, isSession, command, number, argument }: IoctlCall, userBytes: number): Ioctl {
     const err = copyStructIn(thread.argument, command.layout.size, argument, userBytes);
     if (err !== 0) return err;
     if (!isSession) return this.#sessionFd(thread, number, argument, userBytes);
-    const session = vfs.privateData(file as FileHandle) as SessionHandle;
+    const session = this.#system.vfs.privateData(file) as SessionHandle;
     return this.#sessionCommand(thread, number, session, argument, userBytes);
+  }
+
+  /** The same, waiting for pages; a signal that kills ends the wait. */
+  *#slowly(call: IoctlCall): Op<number | Op<number>> {
+    const { sched } = this.#system.kernel;
+    const { process } = call.thread;
+    if (sched.contended) yield GET_USER;
+    if (process.killed) return -ERRNO.EFAULT;
+    const userBytes = this.#accepts(call);
+    if (userBytes < 0) return userBytes;
+    if (sched.contended) yield COPY_IN;
+    if (process.killed) return -ERRNO.EFAULT;
+    return this.#copyIn(call, userBytes) as number | Op<number>;
+  }
+
+  /** Whether the caller waits here for the page of its answer. */
+  #waits({ process }: Thread): boolean {
+    return process.slowPages && !process.killed && this.#system.kernel.sched.contended;
+  }
+
+  /** The answer, where there is a page to take it. */
+  #respond({ process, argument }: Thread, target: UserMemory, bytes: number, userBytes: number): number {
+    if (process.slowPages && process.killed) return -ERRNO.EFAULT;
+    return respond(target, argument, bytes, userBytes);
   }
 
   /** @kernel luo_ioctl_type_valid */
@@ -166,7 +211,8 @@ export class LiveUpdateDevice {
       return file;
     }
     thread.argument[FD_AT] = fd;
-    const err = respond(argument, thread.argument, SESSION_ARGUMENT.size, userBytes);
+    if (this.#waits(thread)) yield COPY_OUT;
+    const err = this.#respond(thread, argument, SESSION_ARGUMENT.size, userBytes);
     if (err !== 0) {
       process.returnFd(fd);
       thread.dropped.push(file as FileHandle);
@@ -209,7 +255,8 @@ export class LiveUpdateDevice {
     if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
     let err = yield* files.preserve(task, session, token, fd, thread);
     if (err === 0) {
-      err = respond(argument, thread.argument, FD_ARGUMENT.size, userBytes);
+      if (this.#waits(thread)) yield COPY_OUT;
+      err = this.#respond(thread, argument, FD_ARGUMENT.size, userBytes);
       if (err !== 0) {
         kernel.printk('luo_session: The file was successfully preserved, but response to user failed');
       }
@@ -239,7 +286,8 @@ export class LiveUpdateDevice {
       } else {
         const file = result as FileHandle;
         thread.argument[FD_AT] = fd;
-        result = respond(argument, thread.argument, FD_ARGUMENT.size, userBytes);
+        if (this.#waits(thread)) yield COPY_OUT;
+        result = this.#respond(thread, argument, FD_ARGUMENT.size, userBytes);
         if (result === 0) {
           process.install(fd, file, true);
         } else {
@@ -260,7 +308,8 @@ export class LiveUpdateDevice {
     const refused = kernel.has(FINISH_RESERVED) && thread.argument[RESERVED_AT] !== 0;
     yield* sessions.enter(thread.task);
     let err = refused ? -ERRNO.EINVAL : yield* sessions.finish(thread.task, session);
-    if (err === 0) err = respond(argument, thread.argument, FINISH_ARGUMENT.size, userBytes);
+    if (err === 0 && this.#waits(thread)) yield COPY_OUT;
+    if (err === 0) err = this.#respond(thread, argument, FINISH_ARGUMENT.size, userBytes);
     sessions.leave(thread.task);
     return err;
   }
@@ -273,11 +322,22 @@ export class LiveUpdateDevice {
     if (thread.argument[RESERVED_AT] === 0) {
       sessions.table.loadName(session, this.#name, 0);
       copyName(thread.argument, NAME_AT, this.#name, 0);
-      err = respond(argument, thread.argument, NAME_ARGUMENT.size, userBytes);
+      if (this.#waits(thread)) yield COPY_OUT;
+      err = this.#respond(thread, argument, NAME_ARGUMENT.size, userBytes);
     }
     sessions.leave(thread.task);
     return err;
   }
+}
+
+/** An ioctl whose argument is not copied in yet. */
+interface IoctlCall {
+  readonly thread: Thread;
+  readonly file: FileHandle;
+  readonly isSession: boolean;
+  readonly command: Command;
+  readonly number: number;
+  readonly argument: UserMemory;
 }
 
 /** A session ioctl whose argument was copied in. */

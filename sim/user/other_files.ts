@@ -18,6 +18,10 @@ export const OTHER_KINDS = [
 ] as const;
 export type OtherKind = (typeof OTHER_KINDS)[number];
 
+/** Kinds of files to open: others, and tmpfs files with a name, without one any more, and never with one. */
+export const OPEN_KINDS = [...OTHER_KINDS, 'tmpfs file', 'unlinked tmpfs file', 'O_TMPFILE'] as const;
+export type OpenKind = (typeof OPEN_KINDS)[number];
+
 export class OtherFiles {
   readonly #kinds = new Map<OtherKind, number>();
 

@@ -3,7 +3,8 @@
  * runs in it: an agent that made its sessions and sleeps keeps them.
  *
  *   descriptor -> struct file, a word each; the lowest free number is handed out
- *   limit      RLIMIT_NOFILE, at most fs.nr_open
+ *   limit        RLIMIT_NOFILE, at most fs.nr_open
+ *   credentials  root with all capabilities, or nobody with none
  */
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
@@ -24,7 +25,16 @@ const STANDARD_STREAMS = 3;
 
 export class Process implements Stateful {
   readonly name: string;
-  readonly limit: number;
+  /** RLIMIT_NOFILE: what is open beyond it stays open. */
+  limit: number;
+  /** root, with every capability. */
+  capable = true;
+  /** Pages that its calls' arguments lie in may have to be waited for, as with userfaultfd. */
+  slowPages = false;
+  /** A SIGKILL is pending: its threads exit when they next come to user mode. */
+  killed = false;
+  /** Threads that have not ended. */
+  threads = 0;
   readonly #files: Column;
   readonly #closeOnExec: Column;
   readonly #vfs: Vfs;
@@ -77,7 +87,7 @@ export class Process implements Stateful {
 
   /**
    * The file behind a descriptor, or -EBADF.
-   * @kernel fdget_raw @simplified takes no reference, though another thread might close the descriptor
+   * @kernel fdget_raw @simplified takes no reference: no caller of it waits
    */
   file(fd: number): FileHandle | number {
     if (fd < 0 || fd >= this.#top) return -ERRNO.EBADF;
@@ -85,7 +95,7 @@ export class Process implements Stateful {
     return file > 0 ? file : -ERRNO.EBADF;
   }
 
-  /** The file behind a descriptor that was opened, and not just named by O_PATH; or -EBADF. @kernel fdget */
+  /** The file behind a descriptor that was opened, and not just named by O_PATH; or -EBADF. */
   opened(fd: number): FileHandle | number {
     const file = this.file(fd);
     return file >= 0 && (this.#vfs.flags(file as FileHandle) & O_PATH) !== 0 ? -ERRNO.EBADF : file;
@@ -115,11 +125,14 @@ export class Process implements Stateful {
   }
 
   capture(): unknown {
-    return [this.#next, this.#top, this.open, this.alive];
+    const { limit, capable, slowPages, killed, threads } = this;
+    return [this.#next, this.#top, this.open, this.alive, { limit, capable, slowPages, killed, threads }];
   }
 
   reinstate(state: unknown): void {
-    [this.#next, this.#top, this.open, this.alive] = state as [number, number, number, boolean];
+    const [next, top, open, alive, more] = state as [number, number, number, boolean, Partial<Process>];
+    [this.#next, this.#top, this.open, this.alive] = [next, top, open, alive];
+    Object.assign(this, more);
   }
 
   #release(fd: number): void {
@@ -169,6 +182,19 @@ export class Thread implements Descriptors {
   constructor(task: Task, process: Process) {
     this.task = task;
     this.process = process;
+  }
+
+  /**
+   * The file behind a descriptor, or -EBADF; it stays until the running call returns, even where another thread closes
+   * the descriptor meanwhile. @kernel fdget
+   */
+  fdget(fd: number): FileHandle | number {
+    const file = this.process.opened(fd);
+    if (file >= 0 && this.process.threads > 1) {
+      this.process.hold(file as FileHandle);
+      this.dropped.push(file as FileHandle);
+    }
+    return file;
   }
 
   /** @kernel fget */

@@ -10,6 +10,7 @@
  */
 import type { CommandLine } from '../kernel/command_line.ts';
 import type { Names } from './names.ts';
+import type { OpenKind } from './other_files.ts';
 
 export type Action =
   /** open("/dev/liveupdate") */
@@ -20,6 +21,8 @@ export type Action =
   | { readonly do: SessionVerb; readonly names: Names }
   /** memfd_create with MFD_ALLOW_SEALING for every name, then ftruncate to so many bytes. */
   | { readonly do: 'memfd'; readonly names: Names; readonly bytes: number }
+  /** open(2), pipe(2) and their like: one file of a kind for every name. */
+  | { readonly do: 'open-file'; readonly names: Names; readonly kind: OpenKind }
   /** pwrite of `bytes` bytes of the pattern of a seed. */
   | {
       readonly do: 'write';
@@ -56,6 +59,16 @@ export type Action =
   | { readonly do: 'reboot' }
   /** reboot(LINUX_REBOOT_CMD_RESTART): through the firmware, without a handover */
   | { readonly do: 'restart' }
+  /** setrlimit(RLIMIT_NOFILE) */
+  | { readonly do: 'limit-files'; readonly files: number }
+  /** A write to /proc/sys/fs/file-max. */
+  | { readonly do: 'file-max'; readonly files: number }
+  /** setuid: the process loses every capability, for good. */
+  | { readonly do: 'drop-privileges' }
+  /** Whether the pages of its calls' arguments may have to be waited for (userfaultfd). */
+  | { readonly do: 'slow-pages'; readonly slow: 'on' | 'off' }
+  /** SIGKILL to a process of this kernel; it does nothing in later stages. */
+  | { readonly do: 'kill'; readonly process: string }
   /** The process exits: everything it has open is closed. */
   | { readonly do: 'exit' }
   /** The test module of lib/test_kho.c: fills and preserves folios, or takes them over and compares. */
@@ -74,6 +87,7 @@ export type Verb = Action['do'];
 export type FileAction = Extract<Action, { do: FileVerb }>;
 export type FileVerb =
   | 'memfd'
+  | 'open-file'
   | 'write'
   | 'fill'
   | 'truncate'
@@ -87,6 +101,7 @@ export type FileVerb =
 
 const FILE_VERBS: ReadonlySet<Verb> = new Set<FileVerb>([
   'memfd',
+  'open-file',
   'write',
   'fill',
   'truncate',

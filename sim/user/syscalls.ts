@@ -21,7 +21,7 @@ import {
   type InodeHandle,
 } from '../files/shmem_inode.ts';
 import { type FileHandle, O_ACCMODE, O_LARGEFILE, O_RDONLY } from '../kernel/vfs.ts';
-import { OtherFiles, type OtherKind } from './other_files.ts';
+import { type OpenKind, OtherFiles, type OtherKind } from './other_files.ts';
 import { dropFile, type Process, type Thread } from './process.ts';
 
 export const MFD_CLOEXEC = 0x1;
@@ -42,9 +42,6 @@ const ALL = 0o777;
 const NO_EXECUTE = 0o666;
 const REGULAR = 0o100000;
 const SECTORS_PER_PAGE = 8;
-
-/** Kinds of files to open: others, and tmpfs files with a name, without one any more, and never with one. */
-export type OpenKind = OtherKind | 'tmpfs file' | 'unlinked tmpfs file' | 'O_TMPFILE';
 
 /** What fstat(2), F_GETFL, F_GET_SEALS and lseek say of a shmem file. */
 export interface Stat {
@@ -148,16 +145,16 @@ export class Syscalls {
   }
 
   /** Bytes written; -EBADF where the file is not open for writing, -EINVAL where it cannot be written, or shmem's. */
-  pwrite({ task, process }: Thread, fd: number, at: number, bytes: Uint8Array): Op<number> | number {
+  pwrite(thread: Thread, fd: number, at: number, bytes: Uint8Array): Op<number> | number {
     const { kernel, vfs, files } = this.#system;
     kernel.enterSyscall();
-    const file = process.opened(fd);
+    const file = thread.fdget(fd);
     if (file < 0) return file;
     if ((vfs.flags(file as FileHandle) & O_ACCMODE) === O_RDONLY) return -ERRNO.EBADF;
     if (this.#others.is(this.#system, file as FileHandle, '/dev/null')) return bytes.length;
     if (this.#others.is(this.#system, file as FileHandle, '/dev/zero')) return bytes.length;
     if (!files.shmem.isShmem(file as FileHandle)) return -ERRNO.EINVAL;
-    return files.shmem.write(task, files.shmem.inodeOf(file as FileHandle), at, bytes);
+    return files.shmem.write(thread.task, files.shmem.inodeOf(file as FileHandle), at, bytes);
   }
 
   /** What is there from `at`, fewer bytes at the end of the file; or a negative errno. */
@@ -200,33 +197,27 @@ export class Syscalls {
     return from + offset;
   }
 
-  ftruncate({ task, process }: Thread, fd: number, bytes: number): Op<number> | number {
-    const inode = this.#writableInode(process, fd);
+  ftruncate(thread: Thread, fd: number, bytes: number): Op<number> | number {
+    const inode = this.#writableInode(thread, fd);
     if (inode < 0) return inode;
     if (bytes < 0 || bytes >= SIZE_MAX) return -ERRNO.EINVAL;
-    return this.#system.files.shmem.truncate(task, inode as InodeHandle, bytes);
+    return this.#system.files.shmem.truncate(thread.task, inode as InodeHandle, bytes);
   }
 
   /** `mode`: 0, or FALLOC_FL_PUNCH_HOLE with FALLOC_FL_KEEP_SIZE. */
-  fallocate(
-    { task, process }: Thread,
-    fd: number,
-    mode: number,
-    at: number,
-    bytes: number,
-  ): Op<number> | number {
-    const inode = this.#writableInode(process, fd);
+  fallocate(thread: Thread, fd: number, mode: number, at: number, bytes: number): Op<number> | number {
+    const inode = this.#writableInode(thread, fd);
     if (inode < 0) return inode === -ERRNO.EINVAL ? -ERRNO.EBADF : inode;
     const punch = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
     if (punch && (mode & FALLOC_FL_KEEP_SIZE) === 0) return -ERRNO.EOPNOTSUPP;
-    return this.#system.files.shmem.fallocate(task, inode as InodeHandle, at, bytes, punch);
+    return this.#system.files.shmem.fallocate(thread.task, inode as InodeHandle, at, bytes, punch);
   }
 
   /** fcntl(F_ADD_SEALS): 0, -EPERM where the file is not open for writing, or seals.ts. */
-  addSeals({ task, process }: Thread, fd: number, seals: number): Op<number> | number {
-    const inode = this.#writableInode(process, fd);
-    if (inode < 0) return inode === -ERRNO.EINVAL && process.opened(fd) >= 0 ? -ERRNO.EPERM : inode;
-    return addSeals(this.#system.files.shmem, task, inode as InodeHandle, seals);
+  addSeals(thread: Thread, fd: number, seals: number): Op<number> | number {
+    const inode = this.#writableInode(thread, fd);
+    if (inode < 0) return inode === -ERRNO.EINVAL && thread.process.opened(fd) >= 0 ? -ERRNO.EPERM : inode;
+    return addSeals(this.#system.files.shmem, thread.task, inode as InodeHandle, seals);
   }
 
   /** Everything that can be asked of a shmem file; -EBADF, -EINVAL for other files. */
@@ -278,12 +269,12 @@ export class Syscalls {
   }
 
   /** -EINVAL for files that are no shmem or not open for writing. */
-  #writableInode(process: Process, fd: number): InodeHandle | number {
+  #writableInode(thread: Thread, fd: number): InodeHandle | number {
     this.#system.kernel.enterSyscall();
     const { vfs } = this.#system;
-    const file = process.opened(fd);
+    const file = thread.fdget(fd);
     if (file < 0) return file;
     const readOnly = (vfs.flags(file as FileHandle) & O_ACCMODE) === O_RDONLY;
-    return readOnly ? -ERRNO.EINVAL : this.#inode(process, fd);
+    return readOnly ? -ERRNO.EINVAL : this.#inode(thread.process, fd);
   }
 }

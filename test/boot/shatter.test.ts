@@ -14,6 +14,7 @@ import { run } from '../../sim/explore/run.ts';
 import { APRIL_V1_P1, REVISIONS, V6_19, V7_3 } from '../../sim/kernel/revisions.ts';
 import { type BootParams, machineParamsError } from '../../sim/machine/machine.ts';
 import { UNMOVABLE } from '../../sim/machine/pageblock.ts';
+import { runs } from '../support/seed.ts';
 import { bootOn, jump, MIB, machineFor } from '../support/system.ts';
 
 const PIECE = 16;
@@ -76,7 +77,7 @@ describe('shattered memory', () => {
         checkOwnership(after, violations, true);
         expect(violations.all).toEqual([]);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(12) },
     );
   });
 

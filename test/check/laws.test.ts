@@ -19,6 +19,7 @@ import { Machine } from '../../sim/machine/machine.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
 import { NameBook } from '../../sim/user/names.ts';
 import type { Action, GenerationProgram, Program, TaskProgram } from '../../sim/user/program.ts';
+import { runs } from '../support/seed.ts';
 import { atJump, coldBoot, create, nextKernel, reported } from './life.ts';
 
 const MIB = 2 ** 20;
@@ -107,7 +108,7 @@ describe('all laws hold', () => {
       fc.property(trial(anyProgram(1)), (t) => {
         expect(broken(attempt(t))).toEqual([]);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -116,7 +117,7 @@ describe('all laws hold', () => {
       fc.property(trial(anyProgram(3)), (t) => {
         expect(broken(attempt(t))).toEqual([]);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -137,7 +138,7 @@ describe('all laws hold', () => {
         const excludes = revision?.parts.rebootExclusion === 'global-rwsem';
         expect(violations.filter(({ law }) => excludes || !open.includes(law))).toEqual([]);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -161,7 +162,7 @@ describe('all laws hold', () => {
         const { violations } = attempt({ ...t, faults });
         expect(violations.filter(({ law }) => law !== 'no-warning')).toEqual([]);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(25) },
     );
   });
 

@@ -80,6 +80,12 @@ describe('a program from outside', () => {
       { generations: [{ revision: 'v99', stages: [] }] },
       /revision is no known revision/,
     ],
+    [
+      'a task of a process that was killed',
+      stages([{ process: 'q', actions: [{ do: 'kill', process: 'p' }] }], [{ process: 'p', actions: [] }]),
+      /stages\[1\]\[0\]: process "p" is killed before/,
+    ],
+    ['a signal to nobody', inOneTask({ do: 'kill', process: 7 }), /actions\[0\].process is no text/],
     ['a command line that is none', booting('kho=off'), /generations\[0\].boot is no object/],
     ['a command line of nothing', booting({}), /boot has nothing in it: leave it out/],
     ['a parameter that is not known', booting({ men: '1G' }), /boot.men is none of kho, liveupdate, mem, /],

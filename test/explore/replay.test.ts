@@ -14,6 +14,7 @@ import { simulate } from '../../sim/explore/simulate.ts';
 import { encodeToken } from '../../sim/explore/token.ts';
 import { anyInputs } from '../support/any_input.ts';
 import { inputs } from '../support/inputs.ts';
+import { runs } from '../support/seed.ts';
 import { MIB } from '../support/system.ts';
 
 const ran = (input: RunInput): RunResult => {
@@ -43,7 +44,7 @@ describe('a token', () => {
         expect(recording.faults).toBeUndefined();
         expect(ran(recording)).toEqual(first);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(30) },
     );
   }, 120_000);
 });

@@ -7,6 +7,7 @@ import { run } from '../../sim/explore/run.ts';
 import { plainName } from '../../sim/user/names.ts';
 import type { Action, Program, TaskProgram } from '../../sim/user/program.ts';
 import { deepestYield } from '../sched/generator_depth.ts';
+import { runs } from '../support/seed.ts';
 import { MIB, machineFor } from '../support/system.ts';
 
 const REVISION = 'april-v1-p1';
@@ -89,7 +90,7 @@ describe('tasks at the same time', () => {
       fc.property(fc.array(arbitraryTask, { minLength: 2, maxLength: 4 }), fc.string(), (tasks, seed) => {
         expect(runProgram(concurrent(tasks, false), seed).violations).toEqual([]);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -127,7 +128,7 @@ describe('tasks at the same time', () => {
         const second = runProgram(concurrent(tasks, true), 'x', Decisions.replay(decisions.departures));
         expect(second).toEqual(first);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
   });
 

@@ -18,6 +18,7 @@ import { depthOf } from '../../sim/luo/name_trees.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
 import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/session_table.ts';
 import { STEP, type StepKind } from '../../sim/machine/cpu.ts';
+import { runs } from '../support/seed.ts';
 import { ALL_ON, MIB, machineFor } from '../support/system.ts';
 
 const DESIGNS = {
@@ -120,7 +121,7 @@ describe.each(NAMES)('%s', (design) => {
           }
         }
       }),
-      { numRuns: 25 },
+      { numRuns: runs(10) },
     );
   });
 
@@ -173,7 +174,7 @@ describe('hash', () => {
         expect(world.pages('session name index')).toBe(Math.ceil((chains.length * 8) / PAGE_SIZE));
         expect(world.list.indexPages).toBe(world.pages('session name index'));
       }),
-      { numRuns: 40 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -236,7 +237,7 @@ describe('xarray', () => {
         }
         expect(nodes(world)).toBe(0);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(10) },
     );
   });
 

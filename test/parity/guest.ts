@@ -5,8 +5,8 @@
 import type { System } from '../../sim/boot/boot.ts';
 import type { Revision } from '../../sim/kernel/revisions.ts';
 import type { BootParams, Machine } from '../../sim/machine/machine.ts';
+import type { OpenKind } from '../../sim/user/other_files.ts';
 import { Thread } from '../../sim/user/process.ts';
-import type { OpenKind } from '../../sim/user/syscalls.ts';
 import { Caller } from '../support/caller.ts';
 import { bootOn, inTask, jumpNow, MIB, machineFor } from '../support/system.ts';
 

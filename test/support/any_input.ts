@@ -12,6 +12,7 @@ import { PATCHES } from '../../sim/kernel/patches.ts';
 import { REVISIONS, withPatches } from '../../sim/kernel/revisions.ts';
 import type { MachineParams } from '../../sim/machine/machine.ts';
 import { type Names, NUMBERS_MAX, plainName } from '../../sim/user/names.ts';
+import { OPEN_KINDS } from '../../sim/user/other_files.ts';
 import type { Action, GenerationProgram, Verb } from '../../sim/user/program.ts';
 
 const MIB = 2 ** 20;
@@ -96,6 +97,12 @@ export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
   reboot: fc.constant({ do: 'reboot' }),
   restart: fc.constant({ do: 'restart' }),
   exit: fc.constant({ do: 'exit' }),
+  'open-file': named('open-file', { kind: fc.constantFrom(...OPEN_KINDS) }),
+  'limit-files': fc.record({ do: fc.constant('limit-files'), files: wholes }) as fc.Arbitrary<Action>,
+  'file-max': fc.record({ do: fc.constant('file-max'), files: wholes }) as fc.Arbitrary<Action>,
+  'drop-privileges': fc.constant({ do: 'drop-privileges' }),
+  'slow-pages': fc.constantFrom<Action>({ do: 'slow-pages', slow: 'on' }, { do: 'slow-pages', slow: 'off' }),
+  kill: fc.record({ do: fc.constant('kill'), process: texts }) as fc.Arbitrary<Action>,
   'kho-test': fc.constantFrom<Action>(
     { do: 'kho-test', phase: 'save' },
     { do: 'kho-test', phase: 'restore' },
