@@ -29,7 +29,10 @@ export const COMPARE = entry({
     ['--index <list>', `name indexes: ${NAME_INDEXES.join(', ')} (default: all)`],
     ['--revision <list>', `${REVISION_NAMES} (default: ${DEFAULTS.revision})`],
     ...PATCH_OPTIONS,
-    ['--sessions <list>', `sizes (default: ${DEFAULTS.sessions})`],
+    [
+      '--sessions <list>',
+      `sizes (default: ${DEFAULTS.sessions}); each is run, and 8190000 takes a minute or two a design`,
+    ],
     ['--seed <text>', `decides all that is left open (default: ${DEFAULTS.seed})`],
     ['--ram <size>', 'like 512M or 1T (default: twice what the sessions need)'],
     ...MACHINE_OPTIONS,

@@ -7,6 +7,7 @@
 import { commandLine } from '../reports/command_line.ts';
 import { type Stress, type StressPhase, stressJson, stressReport } from '../reports/stress.ts';
 import {
+  type ActionReport,
   NO_RETURN,
   type Program,
   type RunInput,
@@ -14,6 +15,7 @@ import {
   resultToken,
   type ScenarioOptions,
   sessionCapacity,
+  type Verb,
 } from '../sim/index.ts';
 import { EXIT, entry, type Given, optionsGiven, text } from './command.ts';
 import { revision } from './machine.ts';
@@ -122,7 +124,7 @@ function phaseOf(
   };
 }
 
-/** Sessions that a phase went through; those of one long call are known once the run is over. */
+/** Sessions that a phase went through; of a run that was interrupted its calls, and none of one long call. */
 function sessionsIn(
   { generation, phase, calls }: Pick<Row, 'generation' | 'phase' | 'calls'>,
   result: RunResult | undefined,
@@ -133,7 +135,7 @@ function sessionsIn(
     case 'retrieve':
     case 'finish':
     case 'close':
-      return calls;
+      return kernel === undefined ? calls : succeeded(kernel.actions, phase);
     case 'serialize':
       return kernel?.outgoingSessions;
     case 'deserialize':
@@ -147,10 +149,14 @@ function sessionsIn(
   }
 }
 
+const succeeded = (actions: readonly ActionReport[], wanted: Verb): number =>
+  actions.reduce((n, { verb, calls }) => n + (verb === wanted ? calls : 0), 0);
+
 /** Actions that an errno ended. */
 const refusedIn = ({ generations }: RunResult): Stress['refused'] =>
   generations.flatMap(({ actions }, generation) =>
-    actions
-      .filter(({ result }) => result !== 'OK' && result !== NO_RETURN)
-      .map(({ process, verb, calls, result }) => ({ generation, process, verb, calls, errno: result })),
+    actions.flatMap(({ process, verb, result }, i) => {
+      if (result === 'OK' || result === NO_RETURN) return [];
+      return [{ generation, process, verb, calls: succeeded(actions.slice(0, i + 1), verb), errno: result }];
+    }),
   );

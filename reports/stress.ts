@@ -23,7 +23,7 @@ export interface Refused {
   readonly generation: number;
   readonly process: string;
   readonly verb: Verb;
-  /** Calls before it that succeeded. */
+  /** Calls of that kernel before it that succeeded. */
   readonly calls: number;
   readonly errno: string;
 }
@@ -164,7 +164,7 @@ const figure = (n: number | undefined): string => (n === undefined ? '' : groupe
 const wallSpan = (ms: number): string => (ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
 const refusedText = ({ generation, process, verb, calls, errno }: Refused): string =>
-  `kernel ${generation}, ${process}: ${verb} ${errno} after ${counted(calls, 'call')} that succeeded`;
+  `kernel ${generation}: ${verb} ${errno} after ${counted(calls, 'call')}, in ${process}`;
 
 function interruptedLines(
   { violations, interruptedAt: at }: Stress,

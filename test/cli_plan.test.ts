@@ -50,9 +50,9 @@ it('tells times, memory, limits and what they rest on, of files as of sessions, 
     /^extrapolated from updates of 103, 205, 410 sessions;\none of 819 came out within 0\.\d\d %$/m,
   );
   expect(out).toMatch(
-    /^files, of 4 KiB each, from updates of 200 in 200, 400 in 400, 512 in 8, 512 in 4\nsessions;$/m,
+    /^files, of 4 KiB each, from updates of 400 in 400, 800 in 800, 2,048 in 32, 2,048\nin 16 sessions;$/m,
   );
-  expect(out).toMatch(/^one of 1,021 in 8 came out within 0\.\d\d %$/m);
+  expect(out).toMatch(/^one of 2,037 in 16 came out within 0\.\d\d %$/m);
   expect(lines.at(-1)).toBe(`npx luosim ${args.join(' ')}`);
 });
 

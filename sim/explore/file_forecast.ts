@@ -1,5 +1,5 @@
 /*
- * What files add to an update, foretold from updates of a few hundred files: steps of every kind in every part, and
+ * What files add to an update, foretold from updates of one or two thousand files: steps of every kind in every part, and
  * pages of memory, less those of the same update without files. What a file takes depends on the files of its own
  * session alone, so both are a sum over
  *
@@ -36,14 +36,14 @@ interface Pair {
 }
 
 /** Of an update that is a sample: enough that a slab's last page is little. */
-const FILES_OF_SAMPLE = 500;
+const FILES_OF_SAMPLE = 2000;
 
 export class FileForecast {
   readonly #shape: FileShape;
   readonly #basis: readonly Pair[];
   readonly #check: Pair;
 
-  /** `update` runs one with so many files in so many sessions, at most 400. */
+  /** `update` runs one with so many files in so many sessions, at most 800. */
   constructor(update: (spread: Spread) => Sample, shape: FileShape) {
     const filesMax = capacityOf(shape);
     this.#shape = shape;
@@ -56,9 +56,9 @@ export class FileForecast {
       ? [shape.perBlock, shape.perBlock + 1, 2 * shape.perBlock]
       : [64, filesMax];
     const each = spreads.map((files): [number, number] => [Math.ceil(FILES_OF_SAMPLE / files), files]);
-    this.#basis = [[200, 1] as const, [400, 1] as const, ...each].map(([n, files]) => pairOf(n, n * files));
+    this.#basis = [[400, 1] as const, [800, 1] as const, ...each].map(([n, files]) => pairOf(n, n * files));
     const most = this.#hasBlocks ? 3 * shape.perBlock + 7 : filesMax - 1;
-    this.#check = pairOf(8, 8 * most + 5);
+    this.#check = pairOf(16, 16 * most + 5);
   }
 
   get samples(): Spread[] {

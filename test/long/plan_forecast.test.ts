@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { capacityOf } from '../../sim/check/store_shape.ts';
 import { UPDATE_PHASES } from '../../sim/explore/forecast.ts';
 import type { Plan } from '../../sim/explore/plan.ts';
-import { near, planIsRun } from '../support/plan.laws.ts';
+import { near, planIsRun, planWithFilesIsRun } from '../support/plan.laws.ts';
 import { forecastOf, planFor, ROOM, shatteredFor, storeOf, update } from '../support/planned.ts';
 import { MIB } from '../support/system.ts';
 
@@ -15,6 +15,14 @@ const GIB = 1024 * MIB;
 planIsRun('april-v1-p1', 30_000);
 planIsRun('v7.3', 12_000);
 planIsRun('v7.1', 819);
+
+planWithFilesIsRun('v6.19', { sessions: 20, files: 2_500 });
+planWithFilesIsRun('april-v1', { sessions: 50, files: 9_000 });
+planWithFilesIsRun('v7.3', { sessions: 300, files: 9_001 });
+// Not every session has one.
+planWithFilesIsRun('v7.3', { sessions: 2_000, files: 700 });
+// More in each than any sample has.
+planWithFilesIsRun('v7.3', { sessions: 20, files: 8_000 });
 
 describe('misses', () => {
   /** 32 MiB of 192 bytes each. */

@@ -13,6 +13,8 @@ import { forecastOf, planFor, ROOM, stepsOf, update } from './planned.ts';
 const PAGE = 4096;
 /** A block of the store is there or it is not. */
 const BLOCK_PAGES = 16;
+/** What a page takes, allocated and zeroed; and a page of a slab is there or it is not. */
+const PAGE_NS = 1_000;
 
 /** Foretold and real lie within so much of one another. */
 export function near(foretold: number, real: number, percent: number, slack: number, what: string): void {
@@ -85,7 +87,7 @@ export function planWithFilesIsRun(revision: string, { sessions, files }: Spread
       ];
       for (const [foretold, steps, what] of parts) {
         for (const [profile, time] of Object.entries(priced(steps).times)) {
-          near(nsOf(foretold.times[profile] ?? time), nsOf(time), stated, 0, `${what} by ${profile}`);
+          near(nsOf(foretold.times[profile] ?? time), nsOf(time), stated, PAGE_NS, `${what} by ${profile}`);
           expect(nsOf(time)).toBeGreaterThan(0);
         }
       }
