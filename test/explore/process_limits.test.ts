@@ -111,8 +111,17 @@ describe.each(names)('on %s', (revision) => {
     const lines = OPEN_KINDS.map(
       (kind, i) => `open-file f%d ${i} kind "${kind}"\npreserve f%d ${i} in s token ${i}`,
     );
-    const result = play(kernel('task p\nopen\ncreate s', ...lines, 'close s'));
+    const [first, second] = (['O_TMPFILE', 'unlinked tmpfs file'] as const).map((kind) =>
+      OPEN_KINDS.indexOf(kind),
+    );
+    const result = play(
+      `${kernel('task p\nopen\ncreate s', ...lines)}\n${LEAVE}\n${kernel(
+        `task p\nopen\nretrieve s\nretrieve-fd f in s token ${first}\nretrieve-fd g in s token ${second}`,
+        'read f\nread g\nfinish s\nclose s',
+      )}`,
+    );
     expect(result.violations).toEqual([]);
+    expect(told(result, 1).every((line) => line.endsWith('1 OK'))).toBe(true);
     const preserved = told(result).filter((line) => line.startsWith('preserve'));
     const keeps = ['O_TMPFILE', 'unlinked tmpfs file'];
     expect(OPEN_KINDS.map((kind, i) => `${kind}: ${preserved[i]}`)).toEqual(
@@ -286,6 +295,20 @@ describe('a page that is waited for', () => {
       expect(told(result, 1)).toEqual(['open 1 OK', 'retrieve 1 OK', 'retrieve-fd 1 OK']);
     }
   });
+});
+
+it('the last thread of a killed process closes what is open, when all have ended their calls', () => {
+  const result = ran(
+    inputOf(
+      'kernel v7.3\nstage\ntask p\nopen\ncreate s\nmemfd f%d 0..1 bytes 0\nslow-pages on\nstage\n' +
+        'task p\npreserve f%d 0 in s token 0\ntask p\npreserve f%d 1 in s token 1\ntask q\nkill p\n' +
+        // The first waits for its page, the second for the mutex of the session, and that is when the signal comes.
+        'choose luo_ucmd_respond:page 0 = 1\nchoose mutex_lock:wait 0 = 1',
+    ),
+  );
+  expect([result.misfits, result.violations]).toEqual([[], []]);
+  expect(told(result).slice(4)).toEqual(['kill 1 OK', 'preserve 0 EFAULT', 'preserve 0 EFAULT']);
+  expect(result.generations[0]?.outgoingSessions).toBe(0);
 });
 
 it('a descriptor that another thread closes stays good for the call that has begun with it', () => {
