@@ -75,7 +75,6 @@ export interface BootRequest {
 export function boot(machine: Machine, request: BootRequest): System {
   const { revision, generation, params } = request;
   machine.cpus.reset();
-  machine.ram.end = machine.ram.bytes;
   const { dmesg, ...given }: Parsed = parseCommandLine(request.commandLine ?? {});
   const kernel = new Kernel(machine, revision, { ...request.options, ...given }, generation);
   const memblock = new Memblock({ start: 0, end: kernel.memBytes }, machine.nodes);

@@ -161,6 +161,7 @@ const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   restart: {},
   'limit-files': { files: number('to') },
   'file-max': { files: number('to') },
+  'memory-max': { bytes: BYTES },
   'drop-privileges': {},
   'slow-pages': { slow: oneOf('on', 'off') },
   kill: { process: PROCESS },

@@ -295,7 +295,7 @@ export class MemfdHandler implements FileHandler {
       if (folio === -1) {
         this.#print(`Unable to restore folio at physical address: ${physOf(pfn).toString(16)}`);
         err = -ERRNO.EIO;
-      } else if (machine.decisions.fails(CHARGE)) {
+      } else if (machine.decisions.fails(CHARGE) || !this.#mayCharge(inode, folio)) {
         pages.put(folio);
         err = -ERRNO.ENOMEM;
       } else {
@@ -307,6 +307,11 @@ export class MemfdHandler implements FileHandler {
     for (; i < nr; i++) this.#giveUp(this.#readEntry(area, i).pfn);
     vfree(this.#kernel, area);
     return err;
+  }
+
+  /** @kernel mem_cgroup_charge @simplified where a process has a limit, or a decision refuses it */
+  #mayCharge(inode: InodeHandle, folio: Pfn): boolean {
+    return this.#shmem.mayCharge?.(inode, this.#kernel.frames.order(folio)) !== false;
   }
 
   /** An entry behind the one that failed. Before MEMFD_UNWIND a frame number stands where an address is wanted. */

@@ -42,6 +42,9 @@ export class Shmem {
   readonly #kernel: Kernel;
   readonly #vfs: Vfs;
 
+  /** Whether the caller may be charged for a block of a file; absent where nobody has a limit. */
+  mayCharge: ((inode: InodeHandle, order: Order) => boolean) | undefined;
+
   constructor(kernel: Kernel, vfs: Vfs) {
     this.#kernel = kernel;
     this.#vfs = vfs;
@@ -190,6 +193,10 @@ export class Shmem {
       const folio = pages.alloc(order as Order, this.cache.owner, FOLIO, MOVES);
       if (folio === -1 && order > 0) continue;
       if (folio === -1) return -ERRNO.ENOMEM;
+      if (this.mayCharge?.(inode, order as Order) === false) {
+        pages.put(folio);
+        return -ERRNO.ENOMEM;
+      }
       this.insert(inode, index - (index % 2 ** order), folio, 0);
       return folio;
     }

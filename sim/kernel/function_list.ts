@@ -242,6 +242,7 @@ const REST: readonly FunctionList[] = [
   ),
   list('include/linux/shmem_fs.h', '', 'shmem_freeze'),
   list('mm/memfd.c', '', 'memfd_add_seals'),
+  list('mm/memcontrol.c', '', 'mem_cgroup_charge mem_cgroup_out_of_memory'),
   list('mm/gup.c', '', 'check_and_migrate_movable_folios'),
   list('mm/vmscan.c', '', 'shrink_folio_list'),
   list('arch/x86/lib/csum-partial_64.c', '', 'csum_partial'),

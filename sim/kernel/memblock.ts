@@ -136,7 +136,7 @@ export class Memblock {
     const free: Range[] = [];
     let at = this.#memory.start;
     for (const { start, end } of this.#reserved) {
-      const to = Math.min(roundDown(start, PAGE_SIZE), this.#memory.end);
+      const to = roundDown(start, PAGE_SIZE);
       if (to > at) free.push({ start: at, end: to });
       at = Math.max(at, roundUp(end, PAGE_SIZE));
     }

@@ -191,6 +191,8 @@ export class Agent implements Iterator<Point, number, void> {
         return processCalls.setLimit(thread, action.files);
       case 'file-max':
         return processCalls.setFileMax(thread, action.files);
+      case 'memory-max':
+        return processCalls.setMemoryMax(thread, action.bytes);
       case 'drop-privileges':
         return processCalls.dropPrivileges(thread);
       case 'slow-pages':

@@ -2,6 +2,7 @@
  * What a process may do to itself and to others: limits, credentials, signals.
  *
  *   setrlimit    RLIMIT_NOFILE, soft and hard in one: -EPERM above fs.nr_open, and for nobody above what it has
+ *   memory.max   memory_cgroup.ts
  *   setuid       root becomes nobody, for good: it opens no device of mode 0600, boots nothing, exceeds no fs.file-max
  *   kill         SIGKILL: threads of the process go on to the end of their calls, whatever lock they wait for, and then
  *                exit; only a page that is waited for never comes: the call that wants it answers -EFAULT. The last
@@ -12,6 +13,7 @@ import { ERRNO } from '../base/errno.ts';
 import { NR_OPEN } from '../base/limits.ts';
 import type { Op } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
+import { MemoryCgroups } from './memory_cgroup.ts';
 import { exitProcess, type Process, Thread } from './process.ts';
 
 /** Told that a process is gone, which had no thread left to say so. */
@@ -20,10 +22,12 @@ export type OnGone = (thread: Thread) => void;
 export class ProcessCalls {
   readonly #system: System;
   readonly #find: (name: string) => Process | undefined;
+  readonly #cgroups: MemoryCgroups;
 
   constructor(system: System, find: (name: string) => Process | undefined) {
     this.#system = system;
     this.#find = find;
+    this.#cgroups = new MemoryCgroups(system, find);
   }
 
   /** @kernel do_prlimit @simplified of RLIMIT_NOFILE alone, whose hard limit is the soft one */
@@ -31,6 +35,14 @@ export class ProcessCalls {
     this.#system.kernel.enterSyscall();
     if (limit > NR_OPEN || (limit > process.limit && !process.capable)) return -ERRNO.EPERM;
     process.limit = limit;
+    return 0;
+  }
+
+  /** mkdir, a write to memory.max, and one to cgroup.procs: 0, -EACCES. */
+  setMemoryMax({ process }: Thread, bytes: number): number {
+    this.#system.kernel.enterSyscall();
+    if (!process.capable) return -ERRNO.EACCES;
+    this.#cgroups.setMax(process, bytes);
     return 0;
   }
 

@@ -63,6 +63,8 @@ export type Action =
   | { readonly do: 'limit-files'; readonly files: number }
   /** A write to /proc/sys/fs/file-max. */
   | { readonly do: 'file-max'; readonly files: number }
+  /** memory.max of a cgroup that the process moves to: pages of memfds that it touches first are charged to it. */
+  | { readonly do: 'memory-max'; readonly bytes: number }
   /** setuid: the process loses every capability, for good. */
   | { readonly do: 'drop-privileges' }
   /** Whether the pages of its calls' arguments may have to be waited for (userfaultfd). */

@@ -13,7 +13,17 @@ const RESERVED = -1;
 const STREAMS = [RESERVED, RESERVED, RESERVED];
 
 const step = fc.record({
-  what: fc.constantFrom('reserve', 'reserve', 'reserve', 'install', 'return', 'detach', 'mark', 'rollback'),
+  what: fc.constantFrom(
+    'reserve',
+    'reserve',
+    'reserve',
+    'install',
+    'return',
+    'detach',
+    'limit',
+    'mark',
+    'rollback',
+  ),
   at: fc.nat(40),
 });
 
@@ -21,9 +31,11 @@ const system = bootOn(machineFor());
 
 /** Everything that can be asked of a table, of one descriptor more than there are on either side. */
 function expectSame(process: Process, model: readonly number[], limit: number): void {
+  expect(process.limit).toBe(limit);
   const fileOf = (fd: number): number => ((model[fd] ?? 0) > 0 ? (model[fd] as number) : -ERRNO.EBADF);
-  for (let fd = -1; fd <= limit + 1; fd++) expect([fd, process.file(fd)]).toEqual([fd, fileOf(fd)]);
-  for (let fd = 0; fd <= limit; fd++) {
+  const end = Math.max(limit, model.length);
+  for (let fd = -1; fd <= end + 1; fd++) expect([fd, process.file(fd)]).toEqual([fd, fileOf(fd)]);
+  for (let fd = 0; fd <= end; fd++) {
     const next = model.findIndex((file, at) => at >= fd && file > 0);
     expect([fd, process.nextOpen(fd)]).toEqual([fd, next]);
   }
@@ -33,12 +45,13 @@ function expectSame(process: Process, model: readonly number[], limit: number): 
 describe('descriptors', () => {
   it('are what an array of them is: the lowest free one, up to the limit', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 0, max: 12 }), (steps, limit) => {
+      fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 0, max: 12 }), (steps, first) => {
         const { journal } = system.kernel.machine;
-        const process = new Process(system, 'test', limit);
+        const process = new Process(system, 'test', first);
+        let limit = first;
         let model = STREAMS.slice(0, limit);
         let files = 100;
-        const marks: [ReturnType<typeof journal.mark>, number[]][] = [];
+        const marks: [ReturnType<typeof journal.mark>, number[], number][] = [];
         for (const { what, at } of steps) {
           const reserved = model.flatMap((file, fd) => (file === RESERVED ? [fd] : []));
           const fd = reserved[at % reserved.length];
@@ -57,12 +70,16 @@ describe('descriptors', () => {
             const file = model[at % 14] ?? 0;
             expect(process.detach(at % 14)).toBe(file > 0 ? file : -ERRNO.EBADF);
             if (file > 0) model[at % 14] = 0;
+          } else if (what === 'limit') {
+            limit = at % 13;
+            process.limit = limit;
           } else if (what === 'mark' && marks.length < 2) {
-            marks.push([journal.mark(), model.slice()]);
+            marks.push([journal.mark(), model.slice(), limit]);
           } else if (what === 'rollback' && marks.length > 0) {
-            const [mark, then] = marks.at(-1) as (typeof marks)[number];
+            const [mark, then, allowed] = marks.at(-1) as (typeof marks)[number];
             journal.rollback(mark);
             model = then.slice();
+            limit = allowed;
           }
           expectSame(process, model, limit);
         }
