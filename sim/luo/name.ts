@@ -5,6 +5,8 @@
 import { SESSION_NAME_LENGTH } from '../base/limits.ts';
 
 export const NAME_WORDS = SESSION_NAME_LENGTH / 4;
+/** Names are stored in two halves: the second is seldom needed. */
+export const HALF_WORDS = NAME_WORDS / 2;
 
 /** Whether a word has a zero byte. */
 const hasZero = (word: number): boolean => ((word - 0x01010101) & ~word & 0x80808080) !== 0;
@@ -51,43 +53,54 @@ function maskBehindNul(word: number): number {
   return word;
 }
 
-/**
- * The name hashed last, and the state of its hash before each of its words. Names that follow one another begin alike,
- * and a name is often hashed twice in a row: hashing begins at the first word that differs. (What it answers does not
- * depend on it.)
- */
-const hashed = new Int32Array(NAME_WORDS);
-const states = new Int32Array(NAME_WORDS + 1);
 const SEED = 0x9747b28c;
-states[0] = SEED;
 
-/** 32-bit hash of a normalised name (the MurmurHash3 mix). */
-export function hashName(words: Int32Array, at: number): number {
-  let k = 0;
-  while (k < NAME_WORDS && words[at + k] === hashed[k] && hashed[k] !== 0) k++;
-  let h = states[k] as number;
-  for (; k < NAME_WORDS; k++) {
-    const word = words[at + k] as number;
-    hashed[k] = word;
-    if (word === 0) break;
-    h = mixWord(h, word);
-    states[k + 1] = h;
+/**
+ * A name with its hash, and where a map of 2^n slots begins to look for it, as a number whose low n bits count: names
+ * that differ in their last byte alone are neighbours within 16 slots, which are one line of a cache.
+ *
+ * Names that follow one another begin alike, and one is often asked for twice in a row: hashing begins at the first word
+ * in which the name differs from the one before it. (What it comes to does not depend on that.)
+ */
+export class NameKey {
+  readonly words = new Int32Array(NAME_WORDS);
+  /** 32 bits: the MurmurHash3 mix. */
+  hash = avalanche(SEED);
+  home = 0;
+  /** Words up to the first that is 0. */
+  #length = 0;
+  /** State of the hash before each word. */
+  readonly #states = new Int32Array(NAME_WORDS + 1).fill(SEED, 0, 1);
+
+  /** Takes a normalised name that stands in two halves. */
+  set(head: Int32Array, headAt: number, tail: Int32Array, tailAt: number): void {
+    const { words } = this;
+    let k = 0;
+    let word = head[headAt] as number;
+    while (word === words[k]) {
+      if (word === 0 || ++k === NAME_WORDS) return;
+      word = (k < HALF_WORDS ? head[headAt + k] : tail[tailAt + k - HALF_WORDS]) as number;
+    }
+    const states = this.#states;
+    let h = states[k] as number;
+    while (word !== 0) {
+      words[k] = word;
+      h = mixWord(h, word);
+      states[++k] = h;
+      if (k === NAME_WORDS) break;
+      word = (k < HALF_WORDS ? head[headAt + k] : tail[tailAt + k - HALF_WORDS]) as number;
+    }
+    for (let rest = k; rest < this.#length; rest++) words[rest] = 0;
+    this.#length = k;
+    this.hash = avalanche(h);
+    this.home = k === 0 ? 0 : homeOf(states[k - 1] as number, words[k - 1] as number);
   }
-  return avalanche(h);
 }
 
-/**
- * Where a map of 2^n slots begins to look for a name, as a number whose low n bits count: names that differ in their last
- * byte alone are neighbours within 16 slots, which are one line of a cache.
- */
-export function nameHome(words: Int32Array, at: number): number {
-  hashName(words, at);
-  let k = 0;
-  while (k < NAME_WORDS && hashed[k] !== 0) k++;
-  if (k === 0) return 0;
-  const last = hashed[k - 1] as number;
+/** A home from the last word of a name that is not 0, and the state before it. */
+function homeOf(state: number, last: number): number {
   const shift = (31 - Math.clz32(last)) & ~7;
-  const h = avalanche(mixWord(states[k - 1] as number, last & ~(0xff << shift)));
+  const h = avalanche(mixWord(state, last & ~(0xff << shift)));
   return (h << 4) | (((last >>> shift) ^ (h >>> 28)) & 15);
 }
 
@@ -101,6 +114,14 @@ function avalanche(hash: number): number {
   let h = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return h ^ (h >>> 16);
+}
+
+const asked = new NameKey();
+
+/** 32-bit hash of a normalised name. */
+export function hashName(words: Int32Array, at: number): number {
+  asked.set(words, at, words, at + HALF_WORDS);
+  return asked.hash;
 }
 
 /** Writes bytes as a name: at most 64 of them, zero padded. */

@@ -4,14 +4,14 @@
  *
  *   slot    0 empty | (8-bit tag << 24 | session index + 1)
  *
- * A search begins where the name's neighbours lie (nameHome): what is looked for in order is found in a cache.
+ * A search begins where the name's neighbours lie (NameKey): what is looked for in order is found in a cache.
  *
  * Nothing is removed: an entry counts only while its session is live, on this list and of the name looked for, so one
  * that unlinking left behind is passed over, and dropped when the map is rebuilt.
  */
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
-import { hashName, NAME_WORDS, nameHome } from './name.ts';
+import { NameKey } from './name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
 
 const EMPTY = 0;
@@ -29,7 +29,7 @@ export class NameMap implements Stateful {
   #mask = SLOTS_MIN - 1;
   /** Slots that are not empty. */
   #used = 0;
-  readonly #name = new Int32Array(NAME_WORDS);
+  readonly #key = new NameKey();
 
   constructor(storage: Storage, table: SessionTable, label: string, list: number) {
     this.#storage = storage;
@@ -40,22 +40,21 @@ export class NameMap implements Stateful {
     storage.journal.enlist(this);
   }
 
-  /** The session of this normalised name, or NO_SESSION. */
-  find(words: Int32Array, at: number): SessionHandle {
-    const tag = hashName(words, at) & TAG;
-    for (let slot = nameHome(words, at) & this.#mask; ; slot = (slot + 1) & this.#mask) {
+  /** The session of this name, or NO_SESSION. */
+  find({ words, hash, home }: NameKey): SessionHandle {
+    for (let slot = home & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const entry = this.#slots.get(slot);
       if (entry === EMPTY) return NO_SESSION;
-      if ((entry & TAG) !== tag) continue;
-      const session = this.#table.listed((entry & INDEX) - 1, this.#list, words, at);
+      if (((entry ^ hash) & TAG) !== 0) continue;
+      const session = this.#table.listed((entry & INDEX) - 1, this.#list, words, 0);
       if (session !== NO_SESSION) return session;
     }
   }
 
-  /** Adds a session that was put on the list, which begins with `first` and has `live` sessions now. */
-  add(session: SessionHandle, first: SessionHandle, live: number): void {
+  /** Adds a session of this name that was put on the list, which begins with `first` and has `live` sessions now. */
+  add(session: SessionHandle, key: NameKey, first: SessionHandle, live: number): void {
     if ((this.#used + 1) * 2 > this.#mask + 1) this.#rebuild(first, live);
-    else this.#place(session);
+    else this.#place(session, key);
   }
 
   capture(): unknown {
@@ -66,12 +65,10 @@ export class NameMap implements Stateful {
     [this.#slots, this.#mask, this.#used] = state as [Column, number, number];
   }
 
-  #place(session: SessionHandle): void {
-    const name = this.#name;
-    this.#table.loadName(session, name, 0);
-    let slot = nameHome(name, 0) & this.#mask;
+  #place(session: SessionHandle, { hash, home }: NameKey): void {
+    let slot = home & this.#mask;
     while (this.#slots.get(slot) !== EMPTY) slot = (slot + 1) & this.#mask;
-    this.#slots.set(slot, (hashName(name, 0) & TAG) | (this.#table.slab.index(session) + 1));
+    this.#slots.set(slot, (hash & TAG) | (this.#table.slab.index(session) + 1));
     this.#used++;
   }
 
@@ -81,7 +78,10 @@ export class NameMap implements Stateful {
     if (live * 4 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
     this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
     this.#used = 0;
-    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#place(s);
+    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) {
+      this.#table.key(s, this.#key);
+      this.#place(s, this.#key);
+    }
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();
   }

@@ -8,7 +8,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Stateful } from '../machine/journal.ts';
 import { RwSemaphore } from '../sched/rwsem.ts';
 import { ListRank } from './list_rank.ts';
-import { hashName, NAME_WORDS } from './name.ts';
+import { HALF_WORDS, NameKey } from './name.ts';
 import type { IndexedList, NameIndex } from './name_index.ts';
 import { nameIndex } from './name_indexes.ts';
 import { NameMap } from './name_map.ts';
@@ -29,7 +29,8 @@ export class SessionList implements Stateful, IndexedList {
   readonly #names: NameMap;
   readonly #rank: ListRank;
   readonly #index: NameIndex;
-  readonly #name = new Int32Array(NAME_WORDS);
+  /** The name at hand. */
+  readonly #key = new NameKey();
   /** Sessions that joined unchecked under a name that was there. */
   #duplicates = 0;
   /** Sessions on the list; under rwsem. */
@@ -58,16 +59,20 @@ export class SessionList implements Stateful, IndexedList {
 
   /** The session of a normalised name or NO_SESSION, charging what finding it takes. */
   scan(words: Int32Array, at: number): SessionHandle {
-    const found = this.#names.find(words, at);
-    this.#index.search(found, words, at);
-    return found;
+    this.#key.set(words, at, words, at + HALF_WORDS);
+    return this.#search();
   }
 
-  /** Whether the name of a session that is to join the list is found to be taken; some designs look later. */
+  /** Whether this name of a session that is to join the list is found to be taken; some designs look later. */
   taken(words: Int32Array, at: number): boolean {
-    if (this.#index.settle === undefined) return this.scan(words, at) !== NO_SESSION;
-    if (this.#names.find(words, at) !== NO_SESSION) this.#duplicates++;
-    return false;
+    this.#key.set(words, at, words, at + HALF_WORDS);
+    return this.#isTaken();
+  }
+
+  /** The same of a session's own name. */
+  hasNameOf(session: SessionHandle): boolean {
+    this.table.key(session, this.#key);
+    return this.#isTaken();
   }
 
   /** list_add_tail; count++: 0, or -ENOMEM where the index has no room. */
@@ -80,7 +85,8 @@ export class SessionList implements Stateful, IndexedList {
     if (this.tail === NO_SESSION) this.head = session;
     this.tail = session;
     this.count++;
-    this.#names.add(session, this.head, this.count);
+    table.key(session, this.#key);
+    this.#names.add(session, this.#key, this.head, this.count);
     return 0;
   }
 
@@ -121,8 +127,20 @@ export class SessionList implements Stateful, IndexedList {
   }
 
   hashOf(session: SessionHandle): number {
-    this.table.loadName(session, this.#name, 0);
-    return hashName(this.#name, 0);
+    this.table.key(session, this.#key);
+    return this.#key.hash;
+  }
+
+  #search(): SessionHandle {
+    const found = this.#names.find(this.#key);
+    this.#index.search(found, this.#key.words, 0);
+    return found;
+  }
+
+  #isTaken(): boolean {
+    if (this.#index.settle === undefined) return this.#search() !== NO_SESSION;
+    if (this.#names.find(this.#key) !== NO_SESSION) this.#duplicates++;
+    return false;
   }
 
   #renumber(): void {

@@ -16,7 +16,7 @@ import { STEP } from '../machine/cpu.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
-import { NAME_WORDS, nameText, truncateName } from './name.ts';
+import { HALF_WORDS as HALF, NAME_WORDS, type NameKey, nameText, truncateName } from './name.ts';
 
 declare const brand: unique symbol;
 /** A luo_session. 0 is no session. */
@@ -28,8 +28,6 @@ export const NO_SESSION = 0 as SessionHandle;
 export const SESSION_BYTES = 192;
 
 const INDEX_MASK = 0xffffff;
-/** Words of a name in each of its columns. */
-const HALF = NAME_WORDS / 2;
 
 const WORDS = 4;
 const NEXT = 0;
@@ -150,6 +148,12 @@ export class SessionTable {
     copyHalf(this.#tails.piece(half), half & PIECE_MASK, words, at + HALF);
   }
 
+  /** Makes a key that of the session's name. */
+  key(session: SessionHandle, key: NameKey): void {
+    const half = this.slab.index(session) * HALF;
+    key.set(this.#names.piece(half), half & PIECE_MASK, this.#tails.piece(half), half & PIECE_MASK);
+  }
+
   /** Whether this is the normalised name of a session. */
   hasName(session: SessionHandle, words: Int32Array, at: number): boolean {
     return this.#sameName(this.slab.index(session), words, at);
@@ -173,7 +177,11 @@ export class SessionTable {
     const half = index * HALF;
     const from = half & PIECE_MASK;
     const name = this.#names.piece(half);
-    for (let k = 0; k < HALF; k++) if (name[from + k] !== words[at + k]) return false;
+    for (let k = 0; k < HALF; k++) {
+      const word = words[at + k];
+      if (name[from + k] !== word) return false;
+      if (word === 0) return true;
+    }
     if (!isLong(words[at + HALF - 1] as number)) return true;
     const tail = this.#tails.piece(half);
     for (let k = 0; k < HALF; k++) if (tail[from + k] !== words[at + HALF + k]) return false;

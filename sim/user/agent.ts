@@ -6,10 +6,12 @@
  * A failing call ends its action, not the agent; the next action starts. That is what agents do that handle errors
  * one by one, and it makes every refusal visible to the observer.
  */
+import type { Answer } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { definePoint, type Op, type Point } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
+import type { FileHandle } from '../kernel/vfs.ts';
 import type { Column } from '../machine/column.ts';
 import type { VirtualTime } from '../machine/cpu.ts';
 import type { Task } from '../sched/task.ts';
@@ -71,8 +73,6 @@ export interface AgentMemory {
   readonly files: Column;
 }
 
-type Call = Op<number> | number;
-
 export class Agent implements Iterator<Point, number, void> {
   readonly #world: World;
   readonly #thread: Thread;
@@ -84,6 +84,8 @@ export class Agent implements Iterator<Point, number, void> {
   #action = 0;
   #done = 0;
   #base = -1;
+  /** The action under way where it is about files. */
+  #fileAction: FileAction | undefined;
   #call: Op<number> | undefined;
   /** What the call answered while its files are still dropped. */
   #answer = 0;
@@ -100,6 +102,7 @@ export class Agent implements Iterator<Point, number, void> {
   }
 
   next(): IteratorResult<Point, number> {
+    const { sched } = this.#world.system.kernel;
     for (;;) {
       if (this.#call !== undefined) {
         const step = this.#call.next();
@@ -108,7 +111,7 @@ export class Agent implements Iterator<Point, number, void> {
         this.#returned(step.value);
       } else if (this.#action >= this.#actions.length) {
         return { done: true, value: 0 };
-      } else if (this.#inUserMode || !this.#world.system.kernel.sched.contended) {
+      } else if (this.#inUserMode || !sched.contended) {
         this.#inUserMode = false;
         const call = this.#next(this.#actions[this.#action] as Action);
         if (typeof call === 'number') this.#returned(call);
@@ -123,21 +126,28 @@ export class Agent implements Iterator<Point, number, void> {
   /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
   #returned(value: number): void {
     if (!this.#dropping) this.#answer = value;
-    const file = this.#thread.dropped.pop();
-    this.#dropping = file !== undefined;
-    if (file !== undefined) this.#call = dropFile(this.#world.system, this.#thread.task, file);
-    else this.#answered(this.#answer);
+    const { dropped } = this.#thread;
+    while (dropped.length > 0) {
+      const dropping = dropFile(this.#world.system, this.#thread.task, dropped.pop() as FileHandle);
+      this.#dropping = typeof dropping !== 'number';
+      if (typeof dropping === 'number') continue;
+      this.#call = dropping;
+      return;
+    }
+    this.#dropping = false;
+    this.#answered(this.#answer);
   }
 
-  #next(action: Action): Call {
+  #next(action: Action): Answer {
     const { system, device, khoTest, observer } = this.#world;
     if (this.#done === 0) {
+      this.#fileAction = isFileAction(action) ? action : undefined;
       this.#from = system.kernel.machine.cpus.current.now();
       this.#base = 'names' in action && action.names.count > 0 ? this.#world.names.base(action.names) : -1;
     }
-    observer.called(this.#thread, action.do, this.#sessionName(action));
+    observer.called(this.#thread, action.do, this.#sessionName());
     const { task, process } = this.#thread;
-    if (isFileAction(action)) return this.#file(action);
+    if (this.#fileAction !== undefined) return this.#file(this.#fileAction);
     switch (action.do) {
       case 'open':
         return device.open(this.#thread);
@@ -158,16 +168,18 @@ export class Agent implements Iterator<Point, number, void> {
         return system.files.shmem.reclaim();
       default:
         assert(process.alive, 'an agent acts after its exit');
-        return action.names.count === 0 ? 0 : this.#session(action.do, this.#base + this.#done);
+        return action.names.count === 0
+          ? 0
+          : this.#session(action.do as SessionVerb, this.#base + this.#done);
     }
   }
 
   /** Id of the session's name that a call is about; -1 for calls about none. */
-  #sessionName(action: Action): number {
-    return this.#base === -1 || isFileAction(action) ? -1 : this.#base + this.#done;
+  #sessionName(): number {
+    return this.#base === -1 || this.#fileAction !== undefined ? -1 : this.#base + this.#done;
   }
 
-  #file(action: FileAction): Call {
+  #file(action: FileAction): Answer {
     assert(this.#thread.process.alive, 'an agent acts after its exit');
     if (action.names.count === 0) return 0;
     this.#world.observer.fileCalled(this.#thread, action, this.#base + this.#done, this.#done);
@@ -182,7 +194,7 @@ export class Agent implements Iterator<Point, number, void> {
     );
   }
 
-  #session(verb: SessionVerb, name: number): Call {
+  #session(verb: SessionVerb, name: number): Answer {
     const argument = this.#argument;
     const { device, names } = this.#world;
     if (verb === 'create' || verb === 'retrieve') {
@@ -203,10 +215,11 @@ export class Agent implements Iterator<Point, number, void> {
     const action = this.#actions[this.#action] as Action;
     const { observer, system } = this.#world;
     const named = 'names' in action;
-    if (isFileAction(action)) this.#fileAnswered(action, result);
-    else if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
+    if (this.#fileAction !== undefined) this.#fileAnswered(this.#fileAction, result);
+    else if (named && action.names.count > 0)
+      this.#remember(action.do as SessionVerb, this.#base + this.#done, result);
     if (!named && action.do === 'open') this.#memory.device = result;
-    observer.answered(this.#thread, action.do, this.#sessionName(action), result);
+    observer.answered(this.#thread, action.do, this.#sessionName(), result);
     const idle = named && action.names.count === 0;
     if (result >= 0 && !idle) this.#done++;
     if (named && !idle && result >= 0 && this.#done < action.names.count) return;

@@ -7,6 +7,7 @@
  *   create, retrieve   descriptor first (-EMFILE), then the session, then the answer (-EFAULT drops the new file),
  *                   fd_install last
  */
+import { type Answer, after } from '../base/answer.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Layout } from '../base/layout.ts';
 import type { Op } from '../base/point.ts';
@@ -69,6 +70,8 @@ export class LiveUpdateDevice {
   readonly #system: System;
   readonly #kind: number;
   readonly #sessionCommands: readonly Command[];
+  readonly #checksDirection: boolean;
+  readonly #checksReserved: boolean;
   readonly #name = new Int32Array(NAME_WORDS);
   /**
    * Registered at late init, only where live update is still on.
@@ -79,6 +82,8 @@ export class LiveUpdateDevice {
   constructor(system: System) {
     this.#system = system;
     this.present = system.luo.enabled;
+    this.#checksDirection = system.kernel.has(DIRECTION_CHECK);
+    this.#checksReserved = system.kernel.has(FINISH_RESERVED);
     this.#sessionCommands = system.kernel.has(GET_NAME)
       ? [...SESSION_COMMANDS, GET_NAME_COMMAND]
       : SESSION_COMMANDS;
@@ -120,7 +125,7 @@ export class LiveUpdateDevice {
   }
 
   /** ioctl(2) on any descriptor: 0 or a negative errno, perhaps after waiting. @kernel luo_ioctl, luo_session_ioctl */
-  ioctl(thread: Thread, fd: number, number: number, argument: UserMemory): Op<number> | number {
+  ioctl(thread: Thread, fd: number, number: number, argument: UserMemory): Answer {
     const { kernel, vfs, luo } = this.#system;
     kernel.enterSyscall();
     const file = thread.process.opened(fd);
@@ -145,22 +150,37 @@ export class LiveUpdateDevice {
 
   /** @kernel luo_ioctl_type_valid */
   #isFor({ direction }: Command, file: FileHandle): boolean {
-    const { kernel, vfs, luo } = this.#system;
-    if (direction === 'both' || !kernel.has(DIRECTION_CHECK)) return true;
+    const { vfs, luo } = this.#system;
+    if (direction === 'both' || !this.#checksDirection) return true;
     const retrieved = luo.sessions.table.retrieved(vfs.privateData(file) as SessionHandle);
     return retrieved === (direction === 'incoming');
   }
 
   /** @kernel luo_ioctl_create_session, luo_ioctl_retrieve_session */
-  *#sessionFd(thread: Thread, number: number, argument: UserMemory, userBytes: number): Op<number> {
-    const { luo } = this.#system;
+  #sessionFd(thread: Thread, number: number, argument: UserMemory, userBytes: number): Answer {
+    const { sessions } = this.#system.luo;
     const { task, process } = thread;
     const fd = process.reserveFd();
     if (fd < 0) return fd;
     const file =
       number === LIVEUPDATE_IOCTL_CREATE_SESSION
-        ? yield* luo.sessions.create(task, thread.argument, NAME_AT)
-        : yield* luo.sessions.retrieve(task, thread.argument, NAME_AT);
+        ? sessions.create(task, thread.argument, NAME_AT)
+        : sessions.retrieve(task, thread.argument, NAME_AT);
+    if (typeof file !== 'number') {
+      return after(file, (late) => this.#sessionFile(thread, fd, late, argument, userBytes));
+    }
+    return this.#sessionFile(thread, fd, file, argument, userBytes);
+  }
+
+  /** The descriptor and the answer for the file of a session, or a negative errno. */
+  #sessionFile(
+    thread: Thread,
+    fd: number,
+    file: FileHandle | number,
+    argument: UserMemory,
+    userBytes: number,
+  ): number {
+    const { process } = thread;
     if (file < 0) {
       process.returnFd(fd);
       return file;
@@ -183,15 +203,14 @@ export class LiveUpdateDevice {
     session: SessionHandle,
     argument: UserMemory,
     userBytes: number,
-  ): Op<number> {
+  ): Answer {
+    if (number === LIVEUPDATE_SESSION_FINISH) return this.#finish(thread, session, argument, userBytes);
     const call = { thread, session, argument, userBytes };
     switch (number) {
       case LIVEUPDATE_SESSION_PRESERVE_FD:
         return this.#preserveFd(call);
       case LIVEUPDATE_SESSION_RETRIEVE_FD:
         return this.#retrieveFd(call);
-      case LIVEUPDATE_SESSION_FINISH:
-        return this.#finish(call);
       default:
         return this.#getName(call);
     }
@@ -205,7 +224,7 @@ export class LiveUpdateDevice {
     const { mutex } = sessions.table;
     const fd = thread.argument[FD_AT] as number;
     const token = tokenOf(thread);
-    yield* sessions.enter(task);
+    if (!sessions.tryEnter(task)) yield* sessions.waitEnter(task);
     if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
     let err = yield* files.preserve(task, session, token, fd, thread);
     if (err === 0) {
@@ -226,7 +245,7 @@ export class LiveUpdateDevice {
     const { task, process } = thread;
     const { mutex } = sessions.table;
     const token = tokenOf(thread);
-    yield* sessions.enter(task);
+    if (!sessions.tryEnter(task)) yield* sessions.waitEnter(task);
     const fd = process.reserveFd();
     let result = fd;
     if (fd >= 0) {
@@ -254,21 +273,31 @@ export class LiveUpdateDevice {
   }
 
   /** @kernel luo_session_finish */
-  *#finish({ thread, session, argument, userBytes }: SessionCall): Op<number> {
-    const { kernel, luo } = this.#system;
-    const { sessions } = luo;
-    const refused = kernel.has(FINISH_RESERVED) && thread.argument[RESERVED_AT] !== 0;
-    yield* sessions.enter(thread.task);
-    let err = refused ? -ERRNO.EINVAL : yield* sessions.finish(thread.task, session);
-    if (err === 0) err = respond(argument, thread.argument, FINISH_ARGUMENT.size, userBytes);
-    sessions.leave(thread.task);
+  #finish(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
+    const { sessions } = this.#system.luo;
+    const { task } = thread;
+    const refused = this.#checksReserved && thread.argument[RESERVED_AT] !== 0;
+    const finish = (): Answer => {
+      const answer = refused ? -ERRNO.EINVAL : sessions.finish(task, session);
+      if (typeof answer !== 'number') {
+        return after(answer, (err) => this.#finished(thread, err, argument, userBytes));
+      }
+      return this.#finished(thread, answer, argument, userBytes);
+    };
+    return sessions.tryEnter(task) ? finish() : after(sessions.waitEnter(task), finish);
+  }
+
+  #finished(thread: Thread, finished: number, argument: UserMemory, userBytes: number): number {
+    const err =
+      finished === 0 ? respond(argument, thread.argument, FINISH_ARGUMENT.size, userBytes) : finished;
+    this.#system.luo.sessions.leave(thread.task);
     return err;
   }
 
   /** @kernel luo_session_get_name */
   *#getName({ thread, session, argument, userBytes }: SessionCall): Op<number> {
     const { sessions } = this.#system.luo;
-    yield* sessions.enter(thread.task);
+    if (!sessions.tryEnter(thread.task)) yield* sessions.waitEnter(thread.task);
     let err: number = -ERRNO.EINVAL;
     if (thread.argument[RESERVED_AT] === 0) {
       sessions.table.loadName(session, this.#name, 0);

@@ -5,6 +5,7 @@
  *   descriptor -> struct file, a word each; the lowest free number is handed out
  *   limit      RLIMIT_NOFILE, at most fs.nr_open
  */
+import { type Answer, after } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { NR_OPEN } from '../base/limits.ts';
@@ -134,26 +135,27 @@ export class Process implements Stateful {
  * Drops a reference that a caller held; what release answers is not told.
  * @kernel fput @simplified releases at once, not in task work
  */
-export function* dropFile({ vfs }: System, task: Task, file: FileHandle): Op<number> {
+export function dropFile({ vfs }: System, task: Task, file: FileHandle): Answer {
   if (!vfs.put(file)) return 0;
   const released = vfs.release(task, file);
-  if (typeof released !== 'number') yield* released;
+  if (typeof released === 'number') return dropped(vfs, file);
+  return after(released, () => dropped(vfs, file));
+}
+
+function dropped(vfs: Vfs, file: FileHandle): number {
   vfs.free(file);
   return 0;
 }
 
 /**
- * Closes everything, ascending. (dropFile, unrolled: the chain of generators would grow too long.)
+ * Closes everything, ascending.
  * @kernel do_exit @simplified closes the descriptors, and nothing else of the process has to go
  */
-export function* exitProcess({ vfs }: System, task: Task, process: Process): Op<number> {
+export function* exitProcess(system: System, task: Task, process: Process): Op<number> {
   process.alive = false;
   for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd)) {
-    const file = process.detach(fd) as FileHandle;
-    if (!vfs.put(file)) continue;
-    const released = vfs.release(task, file);
-    if (typeof released !== 'number') yield* released;
-    vfs.free(file);
+    const dropping = dropFile(system, task, process.detach(fd) as FileHandle);
+    if (typeof dropping !== 'number') yield* dropping;
   }
   return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * A process with a thread that calls the live-update interface directly, one call at a time.
  */
+import { settle } from '../../sim/base/answer.ts';
 import type { Op } from '../../sim/base/point.ts';
 import type { System } from '../../sim/boot/boot.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
@@ -174,6 +175,6 @@ function* whole(
 ): Op<number> {
   const called = body(thread);
   const result = typeof called === 'number' ? called : yield* called;
-  for (const file of thread.dropped) yield* dropFile(system, task, file);
+  for (const file of thread.dropped) yield* settle(dropFile(system, task, file));
   return result;
 }
