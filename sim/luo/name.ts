@@ -5,8 +5,6 @@
 import { SESSION_NAME_LENGTH } from '../base/limits.ts';
 
 export const NAME_WORDS = SESSION_NAME_LENGTH / 4;
-/** Names are stored in two halves: the second is seldom needed. */
-export const HALF_WORDS = NAME_WORDS / 2;
 
 /** Whether a word has a zero byte. */
 const hasZero = (word: number): boolean => ((word - 0x01010101) & ~word & 0x80808080) !== 0;
@@ -55,47 +53,63 @@ function maskBehindNul(word: number): number {
 
 const SEED = 0x9747b28c;
 
-/**
- * A name with its hash, and where a map of 2^n slots begins to look for it, as a number whose low n bits count: names
- * that differ in their last byte alone are neighbours within 16 slots, which are one line of a cache.
- *
- * Names that follow one another begin alike, and one is often asked for twice in a row: hashing begins at the first word
- * in which the name differs from the one before it. (What it comes to does not depend on that.)
- */
-export class NameKey {
-  readonly words = new Int32Array(NAME_WORDS);
+/** A name that can be looked for in a map. */
+export interface Name {
+  /** Normalised. */
+  readonly words: Int32Array;
   /** 32 bits: the MurmurHash3 mix. */
+  readonly hash: number;
+  /**
+   * Where a map of 2^n slots begins to look for it, in the low n bits: names that differ in their last byte alone are
+   * neighbours within 16 slots, which are one line of a cache. The upper 8 bits, those of the hash, tell neighbours apart.
+   */
+  readonly place: number;
+}
+
+/**
+ * Hashes names. Those that follow one another begin alike, and one is often asked for twice in a row: hashing begins at
+ * the first word in which a name differs from the one before it. (What it comes to does not depend on that.)
+ */
+export class NameHasher implements Name {
+  readonly words = new Int32Array(NAME_WORDS);
   hash = avalanche(SEED);
-  home = 0;
+  place = placeOf(this.hash, 0);
   /** Words up to the first that is 0. */
-  #length = 0;
+  length = 0;
   /** State of the hash before each word. */
   readonly #states = new Int32Array(NAME_WORDS + 1).fill(SEED, 0, 1);
 
-  /** Takes a normalised name that stands in two halves. */
-  set(head: Int32Array, headAt: number, tail: Int32Array, tailAt: number): void {
-    const { words } = this;
+  /** Takes 64 bytes up to their NUL; `cut`: at most 63, as strscpy into name[64] does. */
+  set(words: Int32Array, at: number, cut = false): void {
+    const own = this.words;
+    const alike = cut ? NAME_WORDS - 1 : NAME_WORDS;
     let k = 0;
-    let word = head[headAt] as number;
-    while (word === words[k]) {
-      if (word === 0 || ++k === NAME_WORDS) return;
-      word = (k < HALF_WORDS ? head[headAt + k] : tail[tailAt + k - HALF_WORDS]) as number;
+    let word = words[at] as number;
+    while (word === own[k] && k < alike) {
+      if (hasZero(word) || ++k === NAME_WORDS) return;
+      word = words[at + k] as number;
     }
     const states = this.#states;
     let h = states[k] as number;
-    while (word !== 0) {
-      words[k] = word;
+    for (;;) {
+      if (cut && k === NAME_WORDS - 1) word &= 0x00ffffff;
+      const ends = hasZero(word);
+      if (ends) word = maskBehindNul(word);
+      if (word === 0) break;
+      own[k] = word;
       h = mixWord(h, word);
       states[++k] = h;
-      if (k === NAME_WORDS) break;
-      word = (k < HALF_WORDS ? head[headAt + k] : tail[tailAt + k - HALF_WORDS]) as number;
+      if (ends || k === NAME_WORDS) break;
+      word = words[at + k] as number;
     }
-    for (let rest = k; rest < this.#length; rest++) words[rest] = 0;
-    this.#length = k;
+    for (let rest = k; rest < this.length; rest++) own[rest] = 0;
+    this.length = k;
     this.hash = avalanche(h);
-    this.home = k === 0 ? 0 : homeOf(states[k - 1] as number, words[k - 1] as number);
+    this.place = placeOf(this.hash, k === 0 ? 0 : homeOf(states[k - 1] as number, own[k - 1] as number));
   }
 }
+
+const placeOf = (hash: number, home: number): number => (hash & 0xff000000) | (home & 0x00ffffff);
 
 /** A home from the last word of a name that is not 0, and the state before it. */
 function homeOf(state: number, last: number): number {
@@ -116,11 +130,11 @@ function avalanche(hash: number): number {
   return h ^ (h >>> 16);
 }
 
-const asked = new NameKey();
+const asked = new NameHasher();
 
 /** 32-bit hash of a normalised name. */
 export function hashName(words: Int32Array, at: number): number {
-  asked.set(words, at, words, at + HALF_WORDS);
+  asked.set(words, at);
   return asked.hash;
 }
 

@@ -2,16 +2,16 @@
  * From a name to the session on a list, at once. The modelled kernel walks its list; the simulator answers here and
  * charges what the walk would have cost (list_rank.ts). Open addressing over a column:
  *
- *   slot    0 empty | (8-bit tag << 24 | session index + 1)
+ *   slot    0 empty | (upper 8 bits of its place << 24 | session index + 1)
  *
- * A search begins where the name's neighbours lie (NameKey): what is looked for in order is found in a cache.
+ * A search begins where the name's neighbours lie (Name): what is looked for in order is found in a cache.
  *
  * Nothing is removed: an entry counts only while its session is live, on this list and of the name looked for, so one
  * that unlinking left behind is passed over, and dropped when the map is rebuilt.
  */
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
-import { NameKey } from './name.ts';
+import type { Name } from './name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
 
 const EMPTY = 0;
@@ -29,7 +29,6 @@ export class NameMap implements Stateful {
   #mask = SLOTS_MIN - 1;
   /** Slots that are not empty. */
   #used = 0;
-  readonly #key = new NameKey();
 
   constructor(storage: Storage, table: SessionTable, label: string, list: number) {
     this.#storage = storage;
@@ -41,20 +40,20 @@ export class NameMap implements Stateful {
   }
 
   /** The session of this name, or NO_SESSION. */
-  find({ words, hash, home }: NameKey): SessionHandle {
-    for (let slot = home & this.#mask; ; slot = (slot + 1) & this.#mask) {
+  find({ words, place }: Name): SessionHandle {
+    for (let slot = place & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const entry = this.#slots.get(slot);
       if (entry === EMPTY) return NO_SESSION;
-      if (((entry ^ hash) & TAG) !== 0) continue;
-      const session = this.#table.listed((entry & INDEX) - 1, this.#list, words, 0);
+      if (((entry ^ place) & TAG) !== 0) continue;
+      const session = this.#table.listed((entry & INDEX) - 1, this.#list, words);
       if (session !== NO_SESSION) return session;
     }
   }
 
-  /** Adds a session of this name that was put on the list, which begins with `first` and has `live` sessions now. */
-  add(session: SessionHandle, key: NameKey, first: SessionHandle, live: number): void {
+  /** Adds a session that was put on the list, which begins with `first` and has `live` sessions now. */
+  add(session: SessionHandle, first: SessionHandle, live: number): void {
     if ((this.#used + 1) * 2 > this.#mask + 1) this.#rebuild(first, live);
-    else this.#place(session, key);
+    else this.#place(session);
   }
 
   capture(): unknown {
@@ -65,10 +64,11 @@ export class NameMap implements Stateful {
     [this.#slots, this.#mask, this.#used] = state as [Column, number, number];
   }
 
-  #place(session: SessionHandle, { hash, home }: NameKey): void {
-    let slot = home & this.#mask;
+  #place(session: SessionHandle): void {
+    const place = this.#table.place(session);
+    let slot = place & this.#mask;
     while (this.#slots.get(slot) !== EMPTY) slot = (slot + 1) & this.#mask;
-    this.#slots.set(slot, (hash & TAG) | (this.#table.slab.index(session) + 1));
+    this.#slots.set(slot, (place & TAG) | ((session & INDEX) + 1));
     this.#used++;
   }
 
@@ -78,10 +78,7 @@ export class NameMap implements Stateful {
     if (live * 4 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
     this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
     this.#used = 0;
-    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) {
-      this.#table.key(s, this.#key);
-      this.#place(s, this.#key);
-    }
+    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#place(s);
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();
   }

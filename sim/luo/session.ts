@@ -27,7 +27,7 @@ import { RwSemaphore } from '../sched/rwsem.ts';
 import type { Task } from '../sched/task.ts';
 import { LuoFiles } from './file.ts';
 import { finishFiles } from './file_incoming.ts';
-import { isValidName, NAME_WORDS, normaliseName } from './name.ts';
+import { isValidName } from './name.ts';
 import { SessionDeserializer, type SessionMaker } from './session_deserialize.ts';
 import { SessionList } from './session_list.ts';
 import { SessionSerializer } from './session_serialize.ts';
@@ -62,7 +62,6 @@ export class LuoSessions {
   readonly #checksName: boolean;
   /** Retrieving holds the list to its end. */
   readonly #keepsList: boolean;
-  readonly #wanted = new Int32Array(NAME_WORDS);
 
   /** `enabled`: liveupdate_enabled(). */
   constructor(kernel: Kernel, kho: Kho, vfs: Vfs, enabled: () => boolean) {
@@ -184,10 +183,7 @@ export class LuoSessions {
   }
 
   #retrieveListed(task: Task, words: Int32Array, at: number): Answer {
-    // A name without NUL is equal to none that is stored. The caller's bytes stay as they are.
-    for (let k = 0; k < NAME_WORDS; k++) this.#wanted[k] = words[at + k] as number;
-    normaliseName(this.#wanted, 0);
-    const session = this.incoming.scan(this.#wanted, 0);
+    const session = this.incoming.scan(words, at);
     if (!this.#keepsList || session === NO_SESSION) this.incoming.rwsem.unlockRead(task);
     if (session === NO_SESSION) {
       this.leave(task);
@@ -344,7 +340,7 @@ export class LuoSessions {
 
   #link(task: Task, list: SessionList, session: SessionHandle, room: number): number {
     let err = room;
-    if (err === 0 && list.hasNameOf(session)) err = -ERRNO.EEXIST;
+    if (err === 0 && list.taken(this.table.named(session))) err = -ERRNO.EEXIST;
     if (err === 0) err = list.append(session);
     this.#kernel.trace.event(INSERT, session, list.hashOf(session), err);
     list.rwsem.unlockWrite(task);

@@ -8,7 +8,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Stateful } from '../machine/journal.ts';
 import { RwSemaphore } from '../sched/rwsem.ts';
 import { ListRank } from './list_rank.ts';
-import { HALF_WORDS, NameKey } from './name.ts';
+import { type Name, NameHasher } from './name.ts';
 import type { IndexedList, NameIndex } from './name_index.ts';
 import { nameIndex } from './name_indexes.ts';
 import { NameMap } from './name_map.ts';
@@ -29,8 +29,7 @@ export class SessionList implements Stateful, IndexedList {
   readonly #names: NameMap;
   readonly #rank: ListRank;
   readonly #index: NameIndex;
-  /** The name at hand. */
-  readonly #key = new NameKey();
+  readonly #hasher = new NameHasher();
   /** Sessions that joined unchecked under a name that was there. */
   #duplicates = 0;
   /** Sessions on the list; under rwsem. */
@@ -57,22 +56,17 @@ export class SessionList implements Stateful, IndexedList {
     return this.#index.pages ?? 0;
   }
 
-  /** The session of a normalised name or NO_SESSION, charging what finding it takes. */
+  /** The session of a name or NO_SESSION, charging what finding it takes. 64 bytes without NUL are no name. */
   scan(words: Int32Array, at: number): SessionHandle {
-    this.#key.set(words, at, words, at + HALF_WORDS);
-    return this.#search();
+    this.#hasher.set(words, at);
+    return this.#search(this.#hasher);
   }
 
-  /** Whether this name of a session that is to join the list is found to be taken; some designs look later. */
-  taken(words: Int32Array, at: number): boolean {
-    this.#key.set(words, at, words, at + HALF_WORDS);
-    return this.#isTaken();
-  }
-
-  /** The same of a session's own name. */
-  hasNameOf(session: SessionHandle): boolean {
-    this.table.key(session, this.#key);
-    return this.#isTaken();
+  /** Whether the name of a session that is to join the list is found to be taken; some designs look later. */
+  taken(name: Name): boolean {
+    if (this.#index.settle === undefined) return this.#search(name) !== NO_SESSION;
+    if (this.#names.find(name) !== NO_SESSION) this.#duplicates++;
+    return false;
   }
 
   /** list_add_tail; count++: 0, or -ENOMEM where the index has no room. */
@@ -85,8 +79,7 @@ export class SessionList implements Stateful, IndexedList {
     if (this.tail === NO_SESSION) this.head = session;
     this.tail = session;
     this.count++;
-    table.key(session, this.#key);
-    this.#names.add(session, this.#key, this.head, this.count);
+    this.#names.add(session, this.head, this.count);
     return 0;
   }
 
@@ -127,20 +120,13 @@ export class SessionList implements Stateful, IndexedList {
   }
 
   hashOf(session: SessionHandle): number {
-    this.table.key(session, this.#key);
-    return this.#key.hash;
+    return this.table.hash(session);
   }
 
-  #search(): SessionHandle {
-    const found = this.#names.find(this.#key);
-    this.#index.search(found, this.#key.words, 0);
+  #search(name: Name): SessionHandle {
+    const found = this.#names.find(name);
+    this.#index.search(found, name.words, 0);
     return found;
-  }
-
-  #isTaken(): boolean {
-    if (this.#index.settle === undefined) return this.#search() !== NO_SESSION;
-    if (this.#names.find(this.#key) !== NO_SESSION) this.#duplicates++;
-    return false;
   }
 
   #renumber(): void {

@@ -49,6 +49,15 @@ export class Column implements Undoable {
     else piece[i & PIECE_MASK] = word;
   }
 
+  /** Whether word `i` was `from`; then it is `to`. */
+  replace(i: number, from: number, to: number): boolean {
+    const piece = this.piece(i);
+    if (piece[i & PIECE_MASK] !== from) return false;
+    if (piece === ZERO_PIECE || this.#journal.depth !== 0) this.#openSlowly(i, 1)[i & PIECE_MASK] = to;
+    else piece[i & PIECE_MASK] = to;
+    return true;
+  }
+
   /** The piece that holds word `i`, for reading runs that do not cross a piece. */
   piece(i: number): Int32Array {
     return this.#pieces[i >>> PIECE_SHIFT] ?? ZERO_PIECE;

@@ -41,9 +41,9 @@ export function copyStructIn(
   const words = bytes >>> 2;
   const given = Math.min(userBytes, bytes);
   if (source.readable < given) return -ERRNO.EFAULT;
-  for (let k = 0; k < words; k++) {
-    target[k] = k * 4 + 4 <= given ? (source.words[k] as number) : partialWord(source.words, k, given);
-  }
+  const whole = given >>> 2;
+  for (let k = 0; k < whole; k++) target[k] = source.words[k] as number;
+  for (let k = whole; k < words; k++) target[k] = partialWord(source.words, k, given);
   return 0;
 }
 
