@@ -46,7 +46,7 @@ export function truncateName(words: Int32Array, at: number): void {
 
 function maskBehindNul(word: number): number {
   for (let byte = 0; byte < 4; byte++) {
-    if (((word >>> (byte * 8)) & 0xff) === 0) return byte === 0 ? 0 : word & (2 ** (byte * 8) - 1);
+    if (((word >>> (byte * 8)) & 0xff) === 0) return byte === 0 ? 0 : word & ((1 << (byte * 8)) - 1);
   }
   return word;
 }
