@@ -50,6 +50,18 @@ export class NameMap implements Stateful {
     }
   }
 
+  /** Another session on the list that has a session's name, or NO_SESSION. */
+  findNameOf(session: SessionHandle): SessionHandle {
+    const place = this.#table.place(session);
+    for (let slot = place & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const entry = this.#slots.get(slot);
+      if (entry === EMPTY) return NO_SESSION;
+      if (((entry ^ place) & TAG) !== 0) continue;
+      const found = this.#table.listed((entry & INDEX) - 1, this.#list, this.#table.named(session));
+      if (found !== NO_SESSION) return found;
+    }
+  }
+
   /** Adds a session that was put on the list, which begins with `first` and has `live` sessions now. */
   add(session: SessionHandle, first: SessionHandle, live: number): void {
     if ((this.#used + 1) * 2 > this.#mask + 1) this.#rebuild(first, live);

@@ -340,7 +340,7 @@ export class LuoSessions {
 
   #link(task: Task, list: SessionList, session: SessionHandle, room: number): number {
     let err = room;
-    if (err === 0 && list.taken(this.table.named(session))) err = -ERRNO.EEXIST;
+    if (err === 0 && list.taken(session)) err = -ERRNO.EEXIST;
     if (err === 0) err = list.append(session);
     this.#kernel.trace.event(INSERT, session, list.hashOf(session), err);
     list.rwsem.unlockWrite(task);

@@ -17,7 +17,7 @@ import { STEP } from '../machine/cpu.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
-import { NAME_WORDS, type Name, NameHasher, nameText } from './name.ts';
+import { NAME_WORDS, NameHasher, nameText } from './name.ts';
 
 declare const brand: unique symbol;
 /** A luo_session. 0 is no session. */
@@ -58,7 +58,7 @@ export class SessionTable {
   readonly mutex: MutexColumn;
   readonly #tails: Column;
   readonly #hasher = new NameHasher();
-  readonly #named: Named = { words: new Int32Array(NAME_WORDS), hash: 0, place: 0 };
+  readonly #named = new Int32Array(NAME_WORDS);
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -81,7 +81,8 @@ export class SessionTable {
     row[to + HASH] = name.hash;
     row[to + PLACE] = name.place;
     const head = Math.min(name.length, HEAD);
-    for (let k = 0; k < head; k++) row[to + NAME + k] = name.words[k] as number;
+    const named = name.words;
+    for (let k = 0; k < head; k++) row[to + NAME + k] = named[k] as number;
     if (name.length > HEAD) this.#tails.setRun((session & INDEX_MASK) * TAIL, name.words, HEAD, TAIL);
     return session;
   }
@@ -150,13 +151,9 @@ export class SessionTable {
     return this.#get(session, PLACE);
   }
 
-  /** The name of a session, to be looked for at once: there is one such object. */
-  named(session: SessionHandle): Name {
-    const row = this.slab.row(session);
-    const at = this.slab.rowAt(session);
-    this.#named.hash = row[at + HASH] as number;
-    this.#named.place = row[at + PLACE] as number;
-    this.loadName(session, this.#named.words, 0);
+  /** The words of a name, to be looked at at once: there is one such array. */
+  named(session: SessionHandle): Int32Array {
+    this.loadName(session, this.#named, 0);
     return this.#named;
   }
 
@@ -211,11 +208,6 @@ export class SessionTable {
   #set(session: SessionHandle, word: number, value: number): void {
     this.slab.openRow(session, word, 1)[this.slab.rowAt(session) + word] = value;
   }
-}
-
-interface Named extends Name {
-  hash: number;
-  place: number;
 }
 
 function copyTail(source: Int32Array, from: number, target: Int32Array, at: number): void {

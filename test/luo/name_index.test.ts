@@ -12,7 +12,7 @@ import type { RunResult } from '../../sim/explore/result.ts';
 import { run } from '../../sim/explore/run.ts';
 import { Kernel } from '../../sim/kernel/kernel.ts';
 import { revisionByName } from '../../sim/kernel/revisions.ts';
-import { hashName, NAME_WORDS, type Name, NameHasher, putName } from '../../sim/luo/name.ts';
+import { hashName, NAME_WORDS, putName } from '../../sim/luo/name.ts';
 import { chargeHops, chargeLoads } from '../../sim/luo/name_index.ts';
 import { depthOf } from '../../sim/luo/name_trees.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
@@ -34,12 +34,6 @@ const wordsOf = (i: number): Int32Array => {
   const words = new Int32Array(NAME_WORDS);
   putName(words, 0, new TextEncoder().encode(`session-${i}`));
   return words;
-};
-
-const nameOf = (i: number): Name => {
-  const name = new NameHasher();
-  name.set(wordsOf(i), 0);
-  return name;
 };
 
 /** A list on a kernel with memory and nothing else, and the names on it in their order. */
@@ -261,7 +255,7 @@ describe('sort-at-deserialize', () => {
   it('looks for duplicates when all have joined, and only then', () => {
     const world = new World('sort-at-deserialize', 'incoming');
     for (const i of [1, 2, 1]) {
-      expect(world.list.taken(nameOf(i))).toBe(false);
+      expect(world.list.taken(world.table.alloc(wordsOf(i), 0))).toBe(false);
       expect(world.append(i)).toBe(0);
     }
     expect(world.steps('hop')).toBe(0);
@@ -285,7 +279,7 @@ describe('sort-at-deserialize', () => {
   it('scans what is created', () => {
     const world = new World('sort-at-deserialize', 'outgoing');
     for (let i = 0; i < 9; i++) world.append(i);
-    expect(world.taken('hop', () => world.list.taken(nameOf(9)))).toBe(9);
+    expect(world.taken('hop', () => world.list.taken(world.table.alloc(wordsOf(9), 0)))).toBe(9);
   });
 });
 
