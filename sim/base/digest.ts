@@ -14,6 +14,23 @@ export class Digest {
     this.#b = (Math.imul(this.#b, 0x85ebca6b) + (word ^ this.#a)) | 0;
   }
 
+  /** Adds four words. */
+  mixFour(first: number, second: number, third: number, fourth: number): void {
+    let a = Math.imul(this.#a ^ first, 0x9e3779b1);
+    a = (a << 15) | (a >>> 17);
+    let b = (Math.imul(this.#b, 0x85ebca6b) + (first ^ a)) | 0;
+    a = Math.imul(a ^ second, 0x9e3779b1);
+    a = (a << 15) | (a >>> 17);
+    b = (Math.imul(b, 0x85ebca6b) + (second ^ a)) | 0;
+    a = Math.imul(a ^ third, 0x9e3779b1);
+    a = (a << 15) | (a >>> 17);
+    b = (Math.imul(b, 0x85ebca6b) + (third ^ a)) | 0;
+    a = Math.imul(a ^ fourth, 0x9e3779b1);
+    a = (a << 15) | (a >>> 17);
+    this.#a = a;
+    this.#b = (Math.imul(b, 0x85ebca6b) + (fourth ^ a)) | 0;
+  }
+
   /** Adds a number that may exceed 32 bits (exact below 2^53). */
   mixNumber(n: number): void {
     this.mix(n | 0);

@@ -25,11 +25,7 @@ export class Trace {
   recorder: Recorder | undefined;
 
   event(fn: KernelFunction, a = 0, b = 0, c = 0): void {
-    const digest = this.digest;
-    digest.mix(functionHash(fn) ^ this.task);
-    digest.mix(a);
-    digest.mix(b);
-    digest.mix(c);
+    this.digest.mixFour(functionHash(fn) ^ this.task, a, b, c);
     this.events++;
     if (this.recorder !== undefined) this.recorder({ task: this.task, fn, a, b, c });
   }

@@ -13,6 +13,7 @@
 
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
+import { PIECE_MASK } from '../machine/pool.ts';
 import type { Thread } from '../user/process.ts';
 import type { Verb } from '../user/program.ts';
 import type { Violations } from './violation.ts';
@@ -21,13 +22,25 @@ const ABSENT = 0;
 const LISTED = 1;
 const RETRIEVED = 2;
 
+/** Names in an order, by place; a name that went leaves its place empty. */
+export interface Order {
+  readonly length: number;
+  /** The name at a place, or -1 where it has gone. */
+  at(place: number): number;
+}
+
+/** Words of a name's row. */
+const ROW = 2;
+/** State in the low 2 bits, process above. */
+const STATE = 0;
+const PLACE = 1;
+
 /** An ordered set of names with a state and a process each. */
-class Side implements Stateful {
+class Side implements Stateful, Order {
   /** Name ids in order; a name that went keeps its place until the side is cleared. */
   readonly #order: Column;
-  /** By name: state in the low 2 bits, process above, place in the order in #places. */
-  readonly #states: Column;
-  readonly #places: Column;
+  /** By name. */
+  readonly #rows: Column;
   /** By name: the task that was told. */
   readonly #tasks: Column;
   length = 0;
@@ -35,18 +48,17 @@ class Side implements Stateful {
 
   constructor(storage: Storage, label: string) {
     this.#order = new Column(storage, `${label} order`);
-    this.#states = new Column(storage, `${label} states`);
-    this.#places = new Column(storage, `${label} places`);
+    this.#rows = new Column(storage, `${label} names`, 2 ** 31 * ROW);
     this.#tasks = new Column(storage, `${label} tasks`);
     storage.journal.enlist(this);
   }
 
   state(name: number): number {
-    return this.#states.get(name) & 3;
+    return this.#rows.get(name * ROW + STATE) & 3;
   }
 
   process(name: number): number {
-    return this.#states.get(name) >>> 2;
+    return this.#rows.get(name * ROW + STATE) >>> 2;
   }
 
   task(name: number): number {
@@ -54,26 +66,29 @@ class Side implements Stateful {
   }
 
   add(name: number, process: number, task: number): void {
-    this.#states.set(name, (process << 2) | LISTED);
+    const row = this.#rows.open(name * ROW, ROW);
+    const at = (name * ROW) & PIECE_MASK;
+    row[at + STATE] = (process << 2) | LISTED;
+    row[at + PLACE] = this.length;
     this.#tasks.set(name, task);
-    this.#places.set(name, this.length);
     this.#order.set(this.length++, name);
     this.count++;
   }
 
   setState(name: number, state: number, process: number): void {
     if (state === ABSENT) this.count--;
-    this.#states.set(name, (process << 2) | state);
+    this.#rows.set(name * ROW + STATE, (process << 2) | state);
   }
 
-  /** The name at a place of the order, or -1 where it has gone. */
   at(place: number): number {
     const name = this.#order.get(place);
-    return this.state(name) !== ABSENT && this.#places.get(name) === place ? name : -1;
+    const row = this.#rows.piece(name * ROW);
+    const at = (name * ROW) & PIECE_MASK;
+    return ((row[at + STATE] as number) & 3) !== ABSENT && row[at + PLACE] === place ? name : -1;
   }
 
   clear(): void {
-    for (let place = 0; place < this.length; place++) this.#states.set(this.#order.get(place), 0);
+    for (let place = 0; place < this.length; place++) this.#rows.set(this.#order.get(place) * ROW + STATE, 0);
     this.length = 0;
     this.count = 0;
   }
@@ -95,6 +110,8 @@ export class SessionModel implements Stateful {
   readonly #violations: Violations;
   readonly #describe: (name: number) => string;
   readonly #processes: string[] = [];
+  /** The one that was asked for last. */
+  #lastProcess = 0;
   /** The name + 1 in a call that has not answered, by task; 0 for none. */
   readonly #inFlight: number[] = [];
   /** Names whose fate the jump left open. */
@@ -143,19 +160,13 @@ export class SessionModel implements Stateful {
   }
 
   /** Acknowledged and not closed, in order of acknowledgement. */
-  *outgoing(): Generator<number, void, void> {
-    for (let place = 0; place < this.#outgoing.length; place++) {
-      const name = this.#outgoing.at(place);
-      if (name !== -1) yield name;
-    }
+  get outgoing(): Order {
+    return this.#outgoing;
   }
 
   /** What the previous kernel owes, in order. */
-  *incoming(): Generator<number, void, void> {
-    for (let place = 0; place < this.#incoming.length; place++) {
-      const name = this.#incoming.at(place);
-      if (name !== -1) yield name;
-    }
+  get incoming(): Order {
+    return this.#incoming;
   }
 
   /** Which task was told that it had created a session. */
@@ -216,15 +227,15 @@ export class SessionModel implements Stateful {
 
   #retrieved(name: number, process: number, task: number, result: number): void {
     const state = this.#incoming.state(name);
-    const text = `"${this.#describe(name)}"`;
+    const text = (): string => `"${this.#describe(name)}"`;
     if (this.#uncertain.has(name)) {
       if (result >= 0 && state === ABSENT) this.#incoming.add(name, process, task);
     } else if (result >= 0 && state !== LISTED) {
-      this.#violations.add('no-invention', `${text} was retrieved and should not be there`);
+      this.#violations.add('no-invention', `${text()} was retrieved and should not be there`);
     } else if (result === -2 && state === LISTED) {
-      this.#violations.add('preservation', `${text} was acknowledged and is not there: ENOENT`);
+      this.#violations.add('preservation', `${text()} was acknowledged and is not there: ENOENT`);
     } else if (result === -22 && state === LISTED) {
-      this.#violations.add('preservation', `${text} cannot be retrieved the first time: EINVAL`);
+      this.#violations.add('preservation', `${text()} cannot be retrieved the first time: EINVAL`);
     }
     if (result < 0 || this.#incoming.state(name) !== LISTED) return;
     this.#took(name, process, 'incoming');
@@ -276,12 +287,15 @@ export class SessionModel implements Stateful {
 
   #exited(process: number): void {
     for (const key of [...this.#held.keys()]) if (key.startsWith(`${process} `)) this.#held.delete(key);
-    for (const name of this.outgoing()) {
-      if (this.#outgoing.process(name) !== process) continue;
+    for (let place = 0; place < this.#outgoing.length; place++) {
+      const name = this.#outgoing.at(place);
+      if (name === -1 || this.#outgoing.process(name) !== process) continue;
       this.#outgoing.setState(name, ABSENT, 0);
       this.onGone?.('outgoing', name);
     }
-    for (const name of this.incoming()) {
+    for (let place = 0; place < this.#incoming.length; place++) {
+      const name = this.#incoming.at(place);
+      if (name === -1) continue;
       const retrieved = this.#incoming.state(name) === RETRIEVED;
       if (!retrieved || this.#incoming.process(name) !== process) continue;
       this.#incoming.setState(name, ABSENT, 0);
@@ -290,7 +304,9 @@ export class SessionModel implements Stateful {
   }
 
   #processId(name: string): number {
+    if (this.#processes[this.#lastProcess] === name) return this.#lastProcess;
     const known = this.#processes.indexOf(name);
+    this.#lastProcess = known !== -1 ? known : this.#processes.length;
     return known !== -1 ? known : this.#processes.push(name) - 1;
   }
 }

@@ -11,7 +11,7 @@ import { NAME_WORDS } from '../luo/name.ts';
 import type { SessionList } from '../luo/session_list.ts';
 import { NO_SESSION, type SessionTable } from '../luo/session_table.ts';
 import type { NameBook } from '../user/names.ts';
-import type { SessionModel } from './model.ts';
+import type { Order, SessionModel } from './model.ts';
 import type { Law, Violations } from './violation.ts';
 
 export interface PreservationParts {
@@ -31,7 +31,7 @@ export function checkOutgoing(
     parts,
     table,
     list,
-    parts.model.outgoing(),
+    parts.model.outgoing,
     parts.model.created,
     'list-matches-acknowledged',
     ordered,
@@ -45,14 +45,14 @@ export function checkIncoming(
   list: SessionList,
   ordered: boolean,
 ): void {
-  compare(parts, table, list, parts.model.incoming(), parts.model.expected, 'preservation', ordered);
+  compare(parts, table, list, parts.model.incoming, parts.model.expected, 'preservation', ordered);
 }
 
 function compare(
   parts: PreservationParts,
   table: SessionTable,
   list: SessionList,
-  expected: Iterable<number>,
+  expected: Order,
   count: number,
   law: Law,
   ordered: boolean,
@@ -68,7 +68,9 @@ function compare(
   const words = new Int32Array(NAME_WORDS);
   let session = list.head;
   let place = 0;
-  for (const name of expected) {
+  for (let i = 0; i < expected.length; i++) {
+    const name = expected.at(i);
+    if (name === -1) continue;
     if (session === NO_SESSION) {
       violations.add(law, `"${names.text(name)}" was acknowledged and is not on the ${list.name} list`);
       return;
@@ -91,7 +93,7 @@ function compareSets(
   { model, names, violations }: PreservationParts,
   table: SessionTable,
   list: SessionList,
-  expected: Iterable<number>,
+  expected: Order,
   law: Law,
 ): void {
   const places = new Map<string, number>();
@@ -99,7 +101,9 @@ function compareSets(
     places.set(table.name(session), places.size);
   }
   const lastOf = new Map<number, number>();
-  for (const name of expected) {
+  for (let i = 0; i < expected.length; i++) {
+    const name = expected.at(i);
+    if (name === -1) continue;
     const place = places.get(names.text(name));
     if (place === undefined) {
       if (!model.uncertain.has(name)) {

@@ -21,7 +21,7 @@ import { FrameTable, NO_FRAME } from '../machine/frames.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Machine } from '../machine/machine.ts';
 import { PageFault } from '../machine/ram.ts';
-import { SlabCache, UseAfterFree } from '../machine/slab.ts';
+import { type PageSource, SlabCache, UseAfterFree } from '../machine/slab.ts';
 import { Scheduler } from '../sched/scheduler.ts';
 import type { Task } from '../sched/task.ts';
 import type { ScratchSize } from './command_line.ts';
@@ -147,20 +147,22 @@ export class Kernel implements Stateful {
   }
 
   /**
-   * The slab cache of a name, whose objects lie on this kernel's frames; made when first asked for.
+   * The slab cache of a name, whose objects lie on this kernel's frames; made when first asked for, with rows
+   * of so many words (machine/slab.ts).
    * @kernel kmem_cache_create @simplified slabs of the order that one CPU would give them
    */
-  slab(name: string, objectBytes: number): SlabCache {
+  slab(name: string, objectBytes: number, rowWords = 1): SlabCache {
     const known = this.#slabs.find((cache) => cache.name === name);
     if (known !== undefined) {
       assert(known.objectBytes === objectBytes, `slab ${name} has objects of ${known.objectBytes} bytes`);
       return known;
     }
     const owner = this.frames.owner(`slab:${name}`);
-    const cache = new SlabCache(this.storage, name, objectBytes, {
+    const pages: PageSource = {
       allocPages: (order) => this.pages.alloc(order, owner, SLAB_PAGES),
       freePages: (frame: Pfn, order) => this.pages.free(frame, order),
-    });
+    };
+    const cache = new SlabCache(this.storage, name, objectBytes, pages, { rowWords });
     this.#slabs.push(cache);
     return cache;
   }

@@ -38,14 +38,21 @@ const ALLOC_FILE = definePoint('alloc_file', 'filp', 'fault');
 const FILP_BYTES = 192;
 const DENTRY_BYTES = 192;
 
-const WORDS = 5;
-const PRIVATE = 0;
+// Row of a file, behind the cache's word.
+const ROW = 4;
+const PRIVATE = 1;
 /** References in the low 24 bits, kind above. */
-const STATE = 1;
+const STATE = 2;
 const REFERENCES = 0xffffff;
+const FLAGS = 3;
+
+// What few files have.
+const SELDOM = 3;
 /** f_pos, two words. */
-const POS = 2;
-const FLAGS = 4;
+const POS = 0;
+/** The dentry, exclusive or with the file: allocated and freed together, they mostly have the same handle. */
+const DENTRY = 2;
+const INDEX_MASK = 0xffffff;
 
 // Flags of open(2) that a file keeps.
 export const O_RDONLY = 0;
@@ -59,8 +66,7 @@ export class Vfs {
   readonly #kernel: Kernel;
   readonly #filp: SlabCache;
   readonly #dentries: SlabCache;
-  readonly #records: Column;
-  readonly #dentryOf: Column;
+  readonly #seldom: Column;
   readonly #kinds: FileOperations[] = [];
   /** fs.file-max: struct files that may exist without CAP_SYS_ADMIN. */
   fileMax: number;
@@ -70,10 +76,9 @@ export class Vfs {
   constructor(kernel: Kernel, fileMax: number) {
     this.#kernel = kernel;
     this.fileMax = fileMax;
-    this.#filp = kernel.slab('filp', FILP_BYTES);
+    this.#filp = kernel.slab('filp', FILP_BYTES, ROW);
     this.#dentries = kernel.slab('dentry', DENTRY_BYTES);
-    this.#records = this.#filp.records('file', WORDS);
-    this.#dentryOf = this.#filp.records('file->dentry', 1);
+    this.#seldom = this.#filp.records('file->f_pos, dentry', SELDOM, true);
   }
 
   /** Struct files that exist. */
@@ -92,7 +97,7 @@ export class Vfs {
    * @kernel anon_inode_getfile @simplified a struct file and a dentry, without a name, flags or credentials
    */
   allocFile(task: Task, kind: number, privateData: number): FileHandle | number {
-    assert(this.#kinds[kind] !== undefined, `no file kind ${kind}`);
+    assert(this.#kinds[kind] !== undefined, 'a file is of a kind');
     if (this.#filp.live >= this.fileMax && !this.capable(task)) return -ERRNO.ENFILE;
     this.#kernel.charge(STEP.fileAlloc, 1);
     if (this.#kernel.machine.decisions.fails(ALLOC_FILE)) return -ERRNO.ENOMEM;
@@ -103,11 +108,12 @@ export class Vfs {
       this.#dentries.free(dentry);
       return -ERRNO.ENOMEM;
     }
-    const at = this.#filp.index(file);
-    this.#records.set(at * WORDS + PRIVATE, privateData);
-    this.#records.set(at * WORDS + STATE, (kind << 24) | 1);
-    this.#records.set(at * WORDS + FLAGS, O_RDWR);
-    this.#dentryOf.set(at, dentry);
+    const row = this.#filp.openRow(file, PRIVATE, ROW - PRIVATE);
+    const at = this.#filp.rowAt(file);
+    row[at + PRIVATE] = privateData;
+    row[at + STATE] = (kind << 24) | 1;
+    row[at + FLAGS] = O_RDWR;
+    if (dentry !== file) this.#seldom.set((file & INDEX_MASK) * SELDOM + DENTRY, dentry ^ file);
     return file as FileHandle;
   }
 
@@ -117,7 +123,7 @@ export class Vfs {
   }
 
   privateData(file: FileHandle): number {
-    return this.#records.get(this.#filp.index(file) * WORDS + PRIVATE);
+    return this.#get(file, PRIVATE);
   }
 
   /** Address of the struct file. */
@@ -126,7 +132,7 @@ export class Vfs {
   }
 
   kind(file: FileHandle): number {
-    return this.#records.get(this.#filp.index(file) * WORDS + STATE) >>> 24;
+    return this.#get(file, STATE) >>> 24;
   }
 
   /** For people: what the file is open on. */
@@ -135,43 +141,44 @@ export class Vfs {
   }
 
   references(file: FileHandle): number {
-    return this.#records.get(this.#filp.index(file) * WORDS + STATE) & REFERENCES;
+    return this.#get(file, STATE) & REFERENCES;
   }
 
   /** f_flags. */
   flags(file: FileHandle): number {
-    return this.#records.get(this.#filp.index(file) * WORDS + FLAGS);
+    return this.#get(file, FLAGS);
   }
 
   setFlags(file: FileHandle, flags: number): void {
-    this.#records.set(this.#filp.index(file) * WORDS + FLAGS, flags);
+    this.#set(file, FLAGS, flags);
   }
 
   /** f_pos in bytes. */
   pos(file: FileHandle): number {
-    const at = this.#filp.index(file) * WORDS + POS;
-    return (this.#records.get(at) >>> 0) + this.#records.get(at + 1) * 2 ** 32;
+    const at = this.#filp.index(file) * SELDOM + POS;
+    return (this.#seldom.get(at) >>> 0) + this.#seldom.get(at + 1) * 2 ** 32;
   }
 
   setPos(file: FileHandle, bytes: number): void {
-    const at = this.#filp.index(file) * WORDS + POS;
-    this.#records.set(at, bytes | 0);
-    this.#records.set(at + 1, Math.floor(bytes / 2 ** 32));
+    const at = this.#filp.index(file) * SELDOM + POS;
+    this.#seldom.set(at, bytes | 0);
+    this.#seldom.set(at + 1, Math.floor(bytes / 2 ** 32));
   }
 
   /** @kernel get_file */
   get(file: FileHandle): void {
-    const at = this.#filp.index(file) * WORDS + STATE;
-    assert((this.#records.get(at) & REFERENCES) < REFERENCES, 'too many references');
-    this.#records.set(at, this.#records.get(at) + 1);
+    const state = this.#get(file, STATE);
+    assert((state & REFERENCES) < REFERENCES, 'too many references');
+    this.#set(file, STATE, state + 1);
   }
 
   /** Drops a reference; true for the last one: the caller then runs `release` and frees the file. @kernel fput */
   put(file: FileHandle): boolean {
-    const at = this.#filp.index(file) * WORDS + STATE;
-    const state = this.#records.get(at);
+    const row = this.#filp.openRow(file, STATE, 1);
+    const at = this.#filp.rowAt(file) + STATE;
+    const state = row[at] as number;
     assert((state & REFERENCES) > 0, 'fput without a reference');
-    this.#records.set(at, state - 1);
+    row[at] = state - 1;
     return (state & REFERENCES) === 1;
   }
 
@@ -183,15 +190,25 @@ export class Vfs {
 
   /** What the file's kind does when the last reference is gone. @kernel __fput @simplified a file has nothing else to give up */
   release(task: Task, file: FileHandle): Op<number> | number {
-    const operations = this.#kinds[this.kind(file)] as FileOperations;
-    return operations.release(task, file, this.privateData(file));
+    const row = this.#filp.row(file);
+    const at = this.#filp.rowAt(file);
+    const operations = this.#kinds[(row[at + STATE] as number) >>> 24] as FileOperations;
+    return operations.release(task, file, row[at + PRIVATE] as number);
   }
 
   /** Frees a released file. @kernel file_free */
   free(file: FileHandle): void {
     assert(this.references(file) === 0, 'a file in use is freed');
     this.#kernel.charge(STEP.fileFree, 1);
-    this.#dentries.free(this.#dentryOf.get(this.#filp.index(file)));
+    this.#dentries.free(this.#seldom.get((file & INDEX_MASK) * SELDOM + DENTRY) ^ file);
     this.#filp.free(file);
+  }
+
+  #get(file: FileHandle, word: number): number {
+    return this.#filp.row(file)[this.#filp.rowAt(file) + word] as number;
+  }
+
+  #set(file: FileHandle, word: number, value: number): void {
+    this.#filp.openRow(file, word, 1)[this.#filp.rowAt(file) + word] = value;
   }
 }

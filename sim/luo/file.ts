@@ -11,6 +11,7 @@
  *
  * Freeze is in file_freeze.ts, the other kernel's part in file_incoming.ts.
  */
+import type { Answer } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
@@ -138,7 +139,11 @@ export class LuoFiles {
   }
 
   /** The session is closed: none of its files is to cross. @kernel luo_file_unpreserve_files */
-  *unpreserveFiles(task: Task, set: SessionHandle): Op<void> {
+  unpreserveFiles(task: Task, set: SessionHandle): Answer {
+    return this.sets.isBlank(set) ? 0 : this.#unpreserveAll(task, set);
+  }
+
+  *#unpreserveAll(task: Task, set: SessionHandle): Op<number> {
     const { sets, table, handlers, preserved, kho } = this;
     const { store } = sets;
     for (let file = sets.last(set); file !== NO_FILE; file = sets.last(set)) {
@@ -162,6 +167,7 @@ export class LuoFiles {
     for (let b = store.dropBlock(set, 0); b !== 0; b = store.dropBlock(set, 0)) {
       yield* kho.out.unpreserveFree(task, b);
     }
+    return 0;
   }
 
   /** Arguments of a handler's operation, as the file has them. */

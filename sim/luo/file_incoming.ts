@@ -11,6 +11,7 @@
  *   set                   partial list, full count       freed, count 0
  *   regions               kept, reserved                 freed
  */
+import type { Answer } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { kernelFunction, type Op } from '../base/point.ts';
@@ -35,19 +36,27 @@ const TOKEN_AT = LUO_FILE_SER.at.token / 4;
 const HIGH = 2 ** 32;
 
 /** Rebuilds a set from what `headPhys` leads to: 0 or a negative errno. @kernel luo_file_deserialize */
-export function* deserializeFiles(
+export function deserializeFiles(
   files: LuoFiles,
   task: Task,
   set: SessionHandle,
   headPhys: Phys | 0,
   count: number,
+): Answer {
+  if (headPhys !== 0) return deserializeAll(files, task, set, headPhys, count);
+  if (count !== 0) files.kernel.warn('luo_file_deserialize: files are counted and not there');
+  return 0;
+}
+
+function* deserializeAll(
+  files: LuoFiles,
+  task: Task,
+  set: SessionHandle,
+  headPhys: Phys,
+  count: number,
 ): Op<number> {
   const { kernel, sets } = files;
   const { store } = sets;
-  if (headPhys === 0) {
-    if (count !== 0) kernel.warn('luo_file_deserialize: files are counted and not there');
-    return 0;
-  }
   const slots = store.open(set, headPhys, count);
   if (typeof slots === 'number') return slots;
   if (!store.checksCount) sets.setCount(set, count);
@@ -106,10 +115,13 @@ export function* retrieveFile(files: LuoFiles, task: Task, set: SessionHandle, t
 }
 
 /** Ends the session's files: 0, or -EBUSY where a handler is not done. @kernel luo_file_finish */
-export function* finishFiles(files: LuoFiles, task: Task, set: SessionHandle): Op<number> {
+export function finishFiles(files: LuoFiles, task: Task, set: SessionHandle): Answer {
+  return files.sets.count(set) === 0 ? 0 : finishAll(files, task, set);
+}
+
+function* finishAll(files: LuoFiles, task: Task, set: SessionHandle): Op<number> {
   const { kernel, sets, table, handlers, kho } = files;
   const { store } = sets;
-  if (sets.count(set) === 0) return 0;
   const restores = store.restores(set, true);
   for (let file = sets.first(set); file !== NO_FILE; file = table.next(file)) {
     lock(files, task, file);

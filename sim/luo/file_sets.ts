@@ -48,7 +48,7 @@ export class FileSets {
     this.#kernel = kernel;
     this.#sessions = sessions;
     this.#files = files;
-    this.#rows = sessions.slab.records('luo_session.file_set', WORDS);
+    this.#rows = sessions.slab.records('luo_session.file_set', WORDS, true);
     this.#tokens = new FileIndex(kernel.storage, files, {
       label: 'luo_file tokens',
       has: (file) => files.set(file) !== NO_SESSION,
@@ -72,7 +72,15 @@ export class FileSets {
 
   /** luo_file_set.count. */
   count(set: SessionHandle): number {
-    return (this.#get(set, COUNT) >>> 0) + this.#get(set, COUNT + 1) * HIGH;
+    const at = this.#sessions.slab.index(set) * WORDS + COUNT;
+    return (this.#rows.get(at) >>> 0) + this.#rows.get(at + 1) * HIGH;
+  }
+
+  /** Whether there is nothing of files: none on the list, none counted, no region. */
+  isBlank(set: SessionHandle): boolean {
+    const at = this.#sessions.slab.index(set) * WORDS;
+    for (let word = 0; word < WORDS; word++) if (this.#rows.get(at + word) !== 0) return false;
+    return true;
   }
 
   setCount(set: SessionHandle, count: number): void {

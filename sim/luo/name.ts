@@ -46,48 +46,75 @@ export function truncateName(words: Int32Array, at: number): void {
 
 function maskBehindNul(word: number): number {
   for (let byte = 0; byte < 4; byte++) {
-    if (((word >>> (byte * 8)) & 0xff) === 0) return byte === 0 ? 0 : word & (2 ** (byte * 8) - 1);
+    if (((word >>> (byte * 8)) & 0xff) === 0) return byte === 0 ? 0 : word & ((1 << (byte * 8)) - 1);
   }
   return word;
 }
 
-/**
- * The name hashed last, and the state of its hash before each of its words. Names that follow one another begin alike,
- * and a name is often hashed twice in a row: hashing begins at the first word that differs. (What it answers does not
- * depend on it.)
- */
-const hashed = new Int32Array(NAME_WORDS);
-const states = new Int32Array(NAME_WORDS + 1);
 const SEED = 0x9747b28c;
-states[0] = SEED;
 
-/** 32-bit hash of a normalised name (the MurmurHash3 mix). */
-export function hashName(words: Int32Array, at: number): number {
-  let k = 0;
-  while (k < NAME_WORDS && words[at + k] === hashed[k] && hashed[k] !== 0) k++;
-  let h = states[k] as number;
-  for (; k < NAME_WORDS; k++) {
-    const word = words[at + k] as number;
-    hashed[k] = word;
-    if (word === 0) break;
-    h = mixWord(h, word);
-    states[k + 1] = h;
-  }
-  return avalanche(h);
+/** A name that can be looked for in a map. */
+export interface Name {
+  /** Normalised. */
+  readonly words: Int32Array;
+  /** 32 bits: the MurmurHash3 mix. */
+  readonly hash: number;
+  /**
+   * Where a map of 2^n slots begins to look for it, in the low n bits: names that differ in their last byte alone are
+   * neighbours within 16 slots, which are one line of a cache. The upper 8 bits, those of the hash, tell neighbours apart.
+   */
+  readonly place: number;
 }
 
 /**
- * Where a map of 2^n slots begins to look for a name, as a number whose low n bits count: names that differ in their last
- * byte alone are neighbours within 16 slots, which are one line of a cache.
+ * Hashes names. Those that follow one another begin alike, and one is often asked for twice in a row: hashing begins at
+ * the first word in which a name differs from the one before it. (What it comes to does not depend on that.)
  */
-export function nameHome(words: Int32Array, at: number): number {
-  hashName(words, at);
-  let k = 0;
-  while (k < NAME_WORDS && hashed[k] !== 0) k++;
-  if (k === 0) return 0;
-  const last = hashed[k - 1] as number;
+export class NameHasher implements Name {
+  readonly words = new Int32Array(NAME_WORDS);
+  hash = avalanche(SEED);
+  place = placeOf(this.hash, 0);
+  /** Words up to the first that is 0. */
+  length = 0;
+  /** State of the hash before each word. */
+  readonly #states = new Int32Array(NAME_WORDS + 1).fill(SEED, 0, 1);
+
+  /** Takes 64 bytes up to their NUL; `cut`: at most 63, as strscpy into name[64] does. */
+  set(words: Int32Array, at: number, cut = false): void {
+    const own = this.words;
+    const alike = cut ? NAME_WORDS - 1 : NAME_WORDS;
+    let k = 0;
+    let word = words[at] as number;
+    while (word === own[k] && k < alike) {
+      if (hasZero(word) || ++k === NAME_WORDS) return;
+      word = words[at + k] as number;
+    }
+    const states = this.#states;
+    let h = states[k] as number;
+    for (;;) {
+      if (cut && k === NAME_WORDS - 1) word &= 0x00ffffff;
+      const ends = hasZero(word);
+      if (ends) word = maskBehindNul(word);
+      if (word === 0) break;
+      own[k] = word;
+      h = mixWord(h, word);
+      states[++k] = h;
+      if (ends || k === NAME_WORDS) break;
+      word = words[at + k] as number;
+    }
+    for (let rest = k; rest < this.length; rest++) own[rest] = 0;
+    this.length = k;
+    this.hash = avalanche(h);
+    this.place = placeOf(this.hash, k === 0 ? 0 : homeOf(states[k - 1] as number, own[k - 1] as number));
+  }
+}
+
+const placeOf = (hash: number, home: number): number => (hash & 0xff000000) | (home & 0x00ffffff);
+
+/** A home from the last word of a name that is not 0, and the state before it. */
+function homeOf(state: number, last: number): number {
   const shift = (31 - Math.clz32(last)) & ~7;
-  const h = avalanche(mixWord(states[k - 1] as number, last & ~(0xff << shift)));
+  const h = avalanche(mixWord(state, last & ~(0xff << shift)));
   return (h << 4) | (((last >>> shift) ^ (h >>> 28)) & 15);
 }
 
@@ -101,6 +128,14 @@ function avalanche(hash: number): number {
   let h = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return h ^ (h >>> 16);
+}
+
+const asked = new NameHasher();
+
+/** 32-bit hash of a normalised name. */
+export function hashName(words: Int32Array, at: number): number {
+  asked.set(words, at);
+  return asked.hash;
 }
 
 /** Writes bytes as a name: at most 64 of them, zero padded. */

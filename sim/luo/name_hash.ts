@@ -15,7 +15,6 @@ import { type VmArea, vfree, vzalloc } from '../kernel/vmalloc.ts';
 import { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
-import { hashName } from './name.ts';
 import { chargeHops, chargeLoads, type IndexedList, type NameIndex } from './name_index.ts';
 import { NO_SESSION, type SessionHandle } from './session_table.ts';
 
@@ -47,8 +46,7 @@ export class NameHash implements NameIndex, Stateful {
     return this.#pages.pages.length;
   }
 
-  search(found: SessionHandle, words: Int32Array, at: number): void {
-    const hash = hashName(words, at);
+  search(found: SessionHandle, hash: number): void {
     this.#list.kernel.charge(STEP.nameHash, 1);
     if (this.#buckets === 0) return;
     chargeLoads(this.#list.kernel, this.#buckets * BUCKET_BYTES, 1);

@@ -32,8 +32,8 @@ export interface IndexedList {
 export interface NameIndex {
   /** Pages of memory that it has, beside the sessions. */
   readonly pages?: number;
-  /** Charges a search for the name in `words` that came to `found`. */
-  search(found: SessionHandle, words: Int32Array, at: number): void;
+  /** Charges a search for a name of this hash that came to `found`. */
+  search(found: SessionHandle, hash: number): void;
   /** A session joins the list, at its end: 0 or -ENOMEM, with nothing changed. */
   add?(session: SessionHandle): number;
   /** A session has left the list. */

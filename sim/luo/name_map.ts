@@ -2,16 +2,16 @@
  * From a name to the session on a list, at once. The modelled kernel walks its list; the simulator answers here and
  * charges what the walk would have cost (list_rank.ts). Open addressing over a column:
  *
- *   slot    0 empty | (8-bit tag << 24 | session index + 1)
+ *   slot    0 empty | (upper 8 bits of its place << 24 | session index + 1)
  *
- * A search begins where the name's neighbours lie (nameHome): what is looked for in order is found in a cache.
+ * A search begins where the name's neighbours lie (Name): what is looked for in order is found in a cache.
  *
  * Nothing is removed: an entry counts only while its session is live, on this list and of the name looked for, so one
  * that unlinking left behind is passed over, and dropped when the map is rebuilt.
  */
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
-import { hashName, NAME_WORDS, nameHome } from './name.ts';
+import type { Name } from './name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
 
 const EMPTY = 0;
@@ -29,7 +29,6 @@ export class NameMap implements Stateful {
   #mask = SLOTS_MIN - 1;
   /** Slots that are not empty. */
   #used = 0;
-  readonly #name = new Int32Array(NAME_WORDS);
 
   constructor(storage: Storage, table: SessionTable, label: string, list: number) {
     this.#storage = storage;
@@ -40,15 +39,26 @@ export class NameMap implements Stateful {
     storage.journal.enlist(this);
   }
 
-  /** The session of this normalised name, or NO_SESSION. */
-  find(words: Int32Array, at: number): SessionHandle {
-    const tag = hashName(words, at) & TAG;
-    for (let slot = nameHome(words, at) & this.#mask; ; slot = (slot + 1) & this.#mask) {
+  /** The session of this name, or NO_SESSION. */
+  find({ words, place }: Name): SessionHandle {
+    for (let slot = place & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const entry = this.#slots.get(slot);
       if (entry === EMPTY) return NO_SESSION;
-      if ((entry & TAG) !== tag) continue;
-      const session = this.#table.listed((entry & INDEX) - 1, this.#list, words, at);
+      if (((entry ^ place) & TAG) !== 0) continue;
+      const session = this.#table.listed((entry & INDEX) - 1, this.#list, words);
       if (session !== NO_SESSION) return session;
+    }
+  }
+
+  /** Another session on the list that has a session's name, or NO_SESSION. */
+  findNameOf(session: SessionHandle): SessionHandle {
+    const place = this.#table.place(session);
+    for (let slot = place & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const entry = this.#slots.get(slot);
+      if (entry === EMPTY) return NO_SESSION;
+      if (((entry ^ place) & TAG) !== 0) continue;
+      const found = this.#table.listed((entry & INDEX) - 1, this.#list, this.#table.named(session));
+      if (found !== NO_SESSION) return found;
     }
   }
 
@@ -67,11 +77,10 @@ export class NameMap implements Stateful {
   }
 
   #place(session: SessionHandle): void {
-    const name = this.#name;
-    this.#table.loadName(session, name, 0);
-    let slot = nameHome(name, 0) & this.#mask;
+    const place = this.#table.place(session);
+    let slot = place & this.#mask;
     while (this.#slots.get(slot) !== EMPTY) slot = (slot + 1) & this.#mask;
-    this.#slots.set(slot, (hashName(name, 0) & TAG) | (this.#table.slab.index(session) + 1));
+    this.#slots.set(slot, (place & TAG) | ((session & INDEX) + 1));
     this.#used++;
   }
 

@@ -13,6 +13,7 @@
  *                 returns: sessions may change until the jump
  *   deserialize   W(incoming) per insert; no lock keeps it from the reboot hook, only one opener runs it
  */
+import { type Answer, after, answerThen, giveWay } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
@@ -26,7 +27,7 @@ import { RwSemaphore } from '../sched/rwsem.ts';
 import type { Task } from '../sched/task.ts';
 import { LuoFiles } from './file.ts';
 import { finishFiles } from './file_incoming.ts';
-import { hashName, isValidName, NAME_WORDS, normaliseName } from './name.ts';
+import { isValidName } from './name.ts';
 import { SessionDeserializer, type SessionMaker } from './session_deserialize.ts';
 import { SessionList } from './session_list.ts';
 import { SessionSerializer } from './session_serialize.ts';
@@ -58,14 +59,17 @@ export class LuoSessions {
   readonly #kho: Kho;
   readonly #vfs: Vfs;
   readonly #fileKind: number;
-  readonly #name = new Int32Array(NAME_WORDS);
-  readonly #wanted = new Int32Array(NAME_WORDS);
+  readonly #checksName: boolean;
+  /** Retrieving holds the list to its end. */
+  readonly #keepsList: boolean;
 
   /** `enabled`: liveupdate_enabled(). */
   constructor(kernel: Kernel, kho: Kho, vfs: Vfs, enabled: () => boolean) {
     this.#kernel = kernel;
     this.#kho = kho;
     this.#vfs = vfs;
+    this.#checksName = kernel.has(NAME_CHECK);
+    this.#keepsList = kernel.has(RETRIEVE_LOCK);
     this.table = new SessionTable(kernel);
     this.outgoing = new SessionList(kernel, this.table, 'outgoing');
     this.incoming = new SessionList(kernel, this.table, 'incoming');
@@ -122,64 +126,103 @@ export class LuoSessions {
   }
 
   /** A file for a new session, or a negative errno. `words[at..]` is the name. @kernel luo_session_create */
-  *create(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
-    if (this.#kernel.has(NAME_CHECK) && !isValidName(words, at)) return -ERRNO.EINVAL;
+  create(task: Task, words: Int32Array, at: number): Answer {
+    if (this.#checksName && !isValidName(words, at)) return -ERRNO.EINVAL;
     const session = this.table.alloc(words, at);
     if (session === NO_SESSION) return -ERRNO.ENOMEM;
-    const { serializeRwsem } = this;
-    if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
-    const err = yield* this.#insert(task, this.outgoing, session);
+    if (!this.tryEnter(task)) return after(this.waitEnter(task), () => this.#createEntered(task, session));
+    return this.#createEntered(task, session);
+  }
+
+  #createEntered(task: Task, session: SessionHandle): Answer {
+    const err = this.#insert(task, this.outgoing, session);
+    if (typeof err !== 'number') return after(err, (late) => this.#createInserted(task, session, late));
+    return this.#createInserted(task, session, err);
+  }
+
+  #createInserted(task: Task, session: SessionHandle, err: number): Answer {
     if (err !== 0) {
       this.table.free(session);
-      serializeRwsem?.unlockRead(task);
+      this.leave(task);
       return err;
     }
-    if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
+    const { mutex } = this.table;
+    if (!mutex.tryLock(task, session)) {
+      return after(mutex.wait(task, session), () => this.#createLocked(task, session));
+    }
+    return this.#createLocked(task, session);
+  }
+
+  #createLocked(task: Task, session: SessionHandle): Answer {
     const file = this.#getFile(task, session);
     this.table.mutex.unlock(task, session);
-    if (file < 0) {
-      yield* this.#remove(task, this.outgoing, session);
+    if (file >= 0) return this.#created(task, session, file);
+    return answerThen(this.#remove(task, this.outgoing, session), () => {
       this.table.free(session);
-    }
-    serializeRwsem?.unlockRead(task);
+      return this.#created(task, session, file);
+    });
+  }
+
+  #created(task: Task, session: SessionHandle, file: number): number {
+    this.leave(task);
     this.#kernel.trace.event(CREATE, session, file);
     return file;
   }
 
   /** A file for an incoming session: -ENOENT, -EINVAL the second time. @kernel luo_session_retrieve */
-  *retrieve(task: Task, words: Int32Array, at: number): Op<FileHandle | number> {
-    const { serializeRwsem } = this;
+  retrieve(task: Task, words: Int32Array, at: number): Answer {
+    if (!this.tryEnter(task))
+      return after(this.waitEnter(task), () => this.#retrieveEntered(task, words, at));
+    return this.#retrieveEntered(task, words, at);
+  }
+
+  #retrieveEntered(task: Task, words: Int32Array, at: number): Answer {
     const { rwsem } = this.incoming;
-    const keepsList = this.#kernel.has(RETRIEVE_LOCK);
-    if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
-    if (!rwsem.tryRead(task)) yield* rwsem.waitRead(task);
-    // A name without NUL is equal to none that is stored. The caller's bytes stay as they are.
-    for (let k = 0; k < NAME_WORDS; k++) this.#wanted[k] = words[at + k] as number;
-    normaliseName(this.#wanted, 0);
-    const session = this.incoming.scan(this.#wanted, 0);
-    if (!keepsList || session === NO_SESSION) rwsem.unlockRead(task);
+    if (!rwsem.tryRead(task)) return after(rwsem.waitRead(task), () => this.#retrieveListed(task, words, at));
+    return this.#retrieveListed(task, words, at);
+  }
+
+  #retrieveListed(task: Task, words: Int32Array, at: number): Answer {
+    const session = this.incoming.scan(words, at);
+    if (!this.#keepsList || session === NO_SESSION) this.incoming.rwsem.unlockRead(task);
     if (session === NO_SESSION) {
-      serializeRwsem?.unlockRead(task);
+      this.leave(task);
       return -ERRNO.ENOENT;
     }
-    if (this.#kernel.sched.contended) yield LOOKED_UP;
-    if (!this.table.mutex.tryLock(task, session)) yield* this.table.mutex.wait(task, session);
+    if (this.#kernel.sched.contended)
+      return after(giveWay(LOOKED_UP), () => this.#retrieveFound(task, session));
+    return this.#retrieveFound(task, session);
+  }
+
+  #retrieveFound(task: Task, session: SessionHandle): Answer {
+    const { mutex } = this.table;
+    if (!mutex.tryLock(task, session)) {
+      return after(mutex.wait(task, session), () => this.#retrieveLocked(task, session));
+    }
+    return this.#retrieveLocked(task, session);
+  }
+
+  #retrieveLocked(task: Task, session: SessionHandle): number {
     let file: FileHandle | number = -ERRNO.EINVAL;
     if (!this.table.retrieved(session)) {
       file = this.#getFile(task, session);
       if (file >= 0) this.table.setRetrieved(session);
     }
     this.table.mutex.unlock(task, session);
-    if (keepsList) rwsem.unlockRead(task);
-    serializeRwsem?.unlockRead(task);
+    if (this.#keepsList) this.incoming.rwsem.unlockRead(task);
+    this.leave(task);
     this.#kernel.trace.event(RETRIEVE, session, file);
     return file;
   }
 
-  /** Waits until no reboot is under way, as every session ioctl does. @kernel luo_session_ioctl */
-  *enter(task: Task): Op<void> {
-    const { serializeRwsem } = this;
-    if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
+  /** Nothing keeps what changes a session from going on: no reboot is under way. @kernel luo_session_ioctl */
+  tryEnter(task: Task): boolean {
+    return this.serializeRwsem === undefined || this.serializeRwsem.tryRead(task);
+  }
+
+  /** Waits where `tryEnter` just did not get in. @kernel luo_session_ioctl */
+  waitEnter(task: Task): Op<void> {
+    return (this.serializeRwsem as RwSemaphore).waitRead(task);
   }
 
   /** @kernel luo_session_ioctl */
@@ -188,11 +231,22 @@ export class LuoSessions {
   }
 
   /** Files of the session are done with: 0, or -EBUSY where one is not. @kernel luo_session_finish_one */
-  *finish(task: Task, session: SessionHandle): Op<number> {
+  finish(task: Task, session: SessionHandle): Answer {
     const { mutex } = this.table;
-    if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
-    const err = yield* finishFiles(this.files, task, session);
-    mutex.unlock(task, session);
+    if (!mutex.tryLock(task, session)) {
+      return after(mutex.wait(task, session), () => this.#finishLocked(task, session));
+    }
+    return this.#finishLocked(task, session);
+  }
+
+  #finishLocked(task: Task, session: SessionHandle): Answer {
+    const err = finishFiles(this.files, task, session);
+    if (typeof err !== 'number') return after(err, (late) => this.#finished(task, session, late));
+    return this.#finished(task, session, err);
+  }
+
+  #finished(task: Task, session: SessionHandle, err: number): number {
+    this.table.mutex.unlock(task, session);
     this.#kernel.trace.event(FINISH, session, err);
     return err;
   }
@@ -201,27 +255,49 @@ export class LuoSessions {
    * The last reference to the session's file is gone.
    * @kernel luo_session_release
    */
-  *release(task: Task, session: SessionHandle): Op<number> {
-    const { serializeRwsem } = this;
-    if (serializeRwsem !== undefined && !serializeRwsem.tryRead(task)) yield* serializeRwsem.waitRead(task);
-    const { mutex } = this.table;
-    const isIncoming = this.table.retrieved(session);
-    const list = isIncoming ? this.incoming : this.outgoing;
-    let err = 0;
-    // (luo_session_finish_one, unrolled: the chain of generators would grow too long.)
-    if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
-    if (isIncoming) err = yield* finishFiles(this.files, task, session);
-    else yield* this.files.unpreserveFiles(task, session);
-    mutex.unlock(task, session);
-    if (isIncoming) this.#kernel.trace.event(FINISH, session, err);
-    if (err === 0) {
-      yield* this.#remove(task, list, session);
-      this.table.free(session);
-    } else {
-      this.#print(`Unable to finish session [${this.table.name(session)}] on release`);
+  release(task: Task, session: SessionHandle): Answer {
+    if (!this.tryEnter(task)) return after(this.waitEnter(task), () => this.#releaseEntered(task, session));
+    return this.#releaseEntered(task, session);
+  }
+
+  #releaseEntered(task: Task, session: SessionHandle): Answer {
+    if (this.table.retrieved(session)) {
+      const err = this.finish(task, session);
+      if (typeof err !== 'number') {
+        return after(err, (late) => this.#releaseEnded(task, this.incoming, session, late));
+      }
+      return this.#releaseEnded(task, this.incoming, session, err);
     }
-    serializeRwsem?.unlockRead(task);
-    return err;
+    const { mutex } = this.table;
+    if (!mutex.tryLock(task, session)) {
+      return after(mutex.wait(task, session), () => this.#releaseLocked(task, session));
+    }
+    return this.#releaseLocked(task, session);
+  }
+
+  /** An outgoing session. */
+  #releaseLocked(task: Task, session: SessionHandle): Answer {
+    return answerThen(this.files.unpreserveFiles(task, session), () => {
+      this.table.mutex.unlock(task, session);
+      return this.#releaseEnded(task, this.outgoing, session, 0);
+    });
+  }
+
+  #releaseEnded(task: Task, list: SessionList, session: SessionHandle, err: number): Answer {
+    if (err !== 0) {
+      this.#print(`Unable to finish session [${this.table.name(session)}] on release`);
+      this.leave(task);
+      return err;
+    }
+    const removed = this.#remove(task, list, session);
+    if (typeof removed !== 'number') return after(removed, () => this.#released(task, session));
+    return this.#released(task, session);
+  }
+
+  #released(task: Task, session: SessionHandle): number {
+    this.table.free(session);
+    this.leave(task);
+    return 0;
   }
 
   /** @kernel luo_session_serialize */
@@ -235,45 +311,69 @@ export class LuoSessions {
   }
 
   /** Links a session: -EEXIST, -ENOMEM, -ENOSPC; the outgoing list gets its block first. @kernel luo_session_insert */
-  *#insert(task: Task, list: SessionList, session: SessionHandle): Op<number> {
+  #insert(task: Task, list: SessionList, session: SessionHandle): Answer {
     const { rwsem } = list;
-    if (!rwsem.tryWrite(task)) yield* rwsem.waitWrite(task);
-    let err = 0;
-    if (list === this.outgoing) {
-      err = this.store.room(list.count);
-      while (err > 0) {
-        const { blockBytes } = this.store;
-        const address = yield* this.#kho.out.allocPreserve(task, blockBytes, this.#blockOwner(), BLOCK);
-        err = address < 0 ? address : this.store.addBlock(address as Phys);
-        if (err < 0 && address >= 0) yield* this.#kho.out.unpreserveFree(task, address as Phys);
-        if (err === 0) err = this.store.room(list.count);
-      }
+    if (!rwsem.tryWrite(task)) {
+      return after(rwsem.waitWrite(task), () => this.#insertLocked(task, list, session));
     }
-    const name = this.#name;
-    this.table.loadName(session, name, 0);
-    if (err === 0 && list.taken(name, 0)) err = -ERRNO.EEXIST;
+    return this.#insertLocked(task, list, session);
+  }
+
+  #insertLocked(task: Task, list: SessionList, session: SessionHandle): Answer {
+    const room = list === this.outgoing ? this.store.room(list.count) : 0;
+    if (room > 0) return after(this.#grow(task), (err) => this.#link(task, list, session, err));
+    return this.#link(task, list, session, room);
+  }
+
+  /** Blocks for one session more: 0 or a negative errno. */
+  *#grow(task: Task): Op<number> {
+    const { store, outgoing } = this;
+    let err = store.room(outgoing.count);
+    while (err > 0) {
+      const address = yield* this.#kho.out.allocPreserve(task, store.blockBytes, this.#blockOwner(), BLOCK);
+      err = address < 0 ? address : store.addBlock(address as Phys);
+      if (err < 0 && address >= 0) yield* this.#kho.out.unpreserveFree(task, address as Phys);
+      if (err === 0) err = store.room(outgoing.count);
+    }
+    return err;
+  }
+
+  #link(task: Task, list: SessionList, session: SessionHandle, room: number): number {
+    let err = room;
+    if (err === 0 && list.taken(session)) err = -ERRNO.EEXIST;
     if (err === 0) err = list.append(session);
-    this.#kernel.trace.event(INSERT, session, hashName(name, 0), err);
-    rwsem.unlockWrite(task);
+    this.#kernel.trace.event(INSERT, session, list.hashOf(session), err);
+    list.rwsem.unlockWrite(task);
     return err;
   }
 
   /** @kernel luo_session_remove */
-  *#remove(task: Task, list: SessionList, session: SessionHandle): Op<void> {
+  #remove(task: Task, list: SessionList, session: SessionHandle): Answer {
     const { rwsem } = list;
-    if (!rwsem.tryWrite(task)) yield* rwsem.waitWrite(task);
-    list.unlink(session);
-    if (list === this.outgoing) {
-      for (
-        let block = this.store.dropBlock(list.count);
-        block !== 0;
-        block = this.store.dropBlock(list.count)
-      ) {
-        yield* this.#kho.out.unpreserveFree(task, block as Phys);
-      }
+    if (!rwsem.tryWrite(task)) {
+      return after(rwsem.waitWrite(task), () => this.#removeLocked(task, list, session));
     }
+    return this.#removeLocked(task, list, session);
+  }
+
+  #removeLocked(task: Task, list: SessionList, session: SessionHandle): Answer {
+    list.unlink(session);
+    const block = list === this.outgoing ? this.store.dropBlock(list.count) : 0;
+    if (block !== 0) return after(this.#shrink(task, block), () => this.#removed(task, list, session));
+    return this.#removed(task, list, session);
+  }
+
+  /** Gives a block back, and all others that nobody needs. */
+  *#shrink(task: Task, first: number): Op<void> {
+    for (let block = first; block !== 0; block = this.store.dropBlock(this.outgoing.count)) {
+      yield* this.#kho.out.unpreserveFree(task, block as Phys);
+    }
+  }
+
+  #removed(task: Task, list: SessionList, session: SessionHandle): number {
     this.#kernel.trace.event(REMOVE, session, list.count);
-    rwsem.unlockWrite(task);
+    list.rwsem.unlockWrite(task);
+    return 0;
   }
 
   /** @kernel luo_session_getfile */

@@ -7,6 +7,7 @@
  * A failure is not unwound: what was restored stays on the list, and what every later open gets depends on the revision
  * (DESERIALIZE_LATCH). Whether the store's memory is freed all the same is the store's to say.
  */
+import { type Answer, after } from '../base/answer.ts';
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { kernelFunction, type Op } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
@@ -35,7 +36,7 @@ export interface SessionMaker {
   readonly incoming: SessionList;
   readonly files: LuoFiles;
   /** @kernel luo_session_insert */
-  readonly insert: (task: Task, list: SessionList, session: SessionHandle) => Op<number>;
+  readonly insert: (task: Task, list: SessionList, session: SessionHandle) => Answer;
 }
 
 export class SessionDeserializer implements Stateful {
@@ -83,7 +84,8 @@ export class SessionDeserializer implements Stateful {
     if (!incoming.active || store === undefined) return 0;
     let err = 0;
     for (let slot = store.nextSlot(); slot !== 0; slot = store.nextSlot()) {
-      err = yield* this.#deserializeOne(task, slot);
+      const one = this.#deserializeOne(task, slot);
+      err = typeof one === 'number' ? one : yield* one;
       if (err !== 0) break;
     }
     if (err === 0) err = incoming.settle();
@@ -111,9 +113,9 @@ export class SessionDeserializer implements Stateful {
   }
 
   /** One slot: allocate, insert into incoming, deserialize its files. @kernel luo_session_deserialize_one */
-  *#deserializeOne(task: Task, slot: number): Op<number> {
+  #deserializeOne(task: Task, slot: number): Answer {
     const { ram } = this.#kernel.machine;
-    const { table, incoming, files, insert } = this.#maker;
+    const { table, incoming, insert } = this.#maker;
     ram.loadWords(slot, this.#slot, 0, SLOT_WORDS);
     this.#kernel.charge(STEP.entryCopied, 1);
     const session = table.alloc(this.#slot, NAME / 4);
@@ -122,21 +124,42 @@ export class SessionDeserializer implements Stateful {
       this.#print(`Failed to allocate session [${name}] during deserialization ${printErrno(-ERRNO.ENOMEM)}`);
       return -ERRNO.ENOMEM;
     }
-    const err = yield* insert(task, incoming, session);
+    const err = insert(task, incoming, session);
+    if (typeof err !== 'number') return after(err, (late) => this.#inserted(task, slot, session, late));
+    return this.#inserted(task, slot, session, err);
+  }
+
+  #inserted(task: Task, slot: number, session: SessionHandle, err: number): Answer {
+    const { table } = this.#maker;
     if (err !== 0) {
       this.#print(`Failed to insert session [${table.name(session)}] ${printErrno(err)}`);
       table.free(session);
       this.#error = err;
       return err;
     }
+    // Read when the session is on the list, and not before: that may have taken time.
+    const { ram } = this.#kernel.machine;
     const head = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.files);
     const count = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.count);
-    if (!table.mutex.tryLock(task, session)) yield* table.mutex.wait(task, session);
-    const filesErr = yield* deserializeFiles(files, task, session, head as Phys | 0, count);
+    const { mutex } = table;
+    if (!mutex.tryLock(task, session)) {
+      return after(mutex.wait(task, session), () => this.#deserializeFiles(task, session, head, count));
+    }
+    return this.#deserializeFiles(task, session, head, count);
+  }
+
+  #deserializeFiles(task: Task, session: SessionHandle, head: number, count: number): Answer {
+    const err = deserializeFiles(this.#maker.files, task, session, head as Phys | 0, count);
+    if (typeof err !== 'number') return after(err, (late) => this.#deserialized(task, session, late));
+    return this.#deserialized(task, session, err);
+  }
+
+  #deserialized(task: Task, session: SessionHandle, err: number): number {
+    const { table } = this.#maker;
     table.mutex.unlock(task, session);
-    if (filesErr === 0 || !this.#kernel.has(DESERIALIZE_FILE_ERRORS)) return 0;
-    this.#print(`Failed to deserialize files for session [${table.name(session)}] ${printErrno(filesErr)}`);
-    return filesErr;
+    if (err === 0 || !this.#kernel.has(DESERIALIZE_FILE_ERRORS)) return 0;
+    this.#print(`Failed to deserialize files for session [${table.name(session)}] ${printErrno(err)}`);
+    return err;
   }
 
   #print(line: string): void {

@@ -8,7 +8,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Stateful } from '../machine/journal.ts';
 import { RwSemaphore } from '../sched/rwsem.ts';
 import { ListRank } from './list_rank.ts';
-import { hashName, NAME_WORDS } from './name.ts';
+import { NameHasher } from './name.ts';
 import type { IndexedList, NameIndex } from './name_index.ts';
 import { nameIndex } from './name_indexes.ts';
 import { NameMap } from './name_map.ts';
@@ -29,7 +29,9 @@ export class SessionList implements Stateful, IndexedList {
   readonly #names: NameMap;
   readonly #rank: ListRank;
   readonly #index: NameIndex;
-  readonly #name = new Int32Array(NAME_WORDS);
+  /** The index looks for duplicates when all sessions are there. */
+  readonly #looksLater: boolean;
+  readonly #hasher = new NameHasher();
   /** Sessions that joined unchecked under a name that was there. */
   #duplicates = 0;
   /** Sessions on the list; under rwsem. */
@@ -48,6 +50,7 @@ export class SessionList implements Stateful, IndexedList {
     this.#names = new NameMap(kernel.storage, table, `${name} names`, this.#list);
     this.#rank = new ListRank(kernel.storage, `${name} rank`);
     this.#index = nameIndex(this);
+    this.#looksLater = this.#index.settle !== undefined;
     kernel.machine.journal.enlist(this);
   }
 
@@ -56,18 +59,23 @@ export class SessionList implements Stateful, IndexedList {
     return this.#index.pages ?? 0;
   }
 
-  /** The session of a normalised name or NO_SESSION, charging what finding it takes. */
+  /** The session of a name or NO_SESSION, charging what finding it takes. 64 bytes without NUL are no name. */
   scan(words: Int32Array, at: number): SessionHandle {
-    const found = this.#names.find(words, at);
-    this.#index.search(found, words, at);
+    this.#hasher.set(words, at);
+    const found = this.#names.find(this.#hasher);
+    this.#index.search(found, this.#hasher.hash);
     return found;
   }
 
   /** Whether the name of a session that is to join the list is found to be taken; some designs look later. */
-  taken(words: Int32Array, at: number): boolean {
-    if (this.#index.settle === undefined) return this.scan(words, at) !== NO_SESSION;
-    if (this.#names.find(words, at) !== NO_SESSION) this.#duplicates++;
-    return false;
+  taken(session: SessionHandle): boolean {
+    const found = this.#names.findNameOf(session);
+    if (this.#looksLater) {
+      if (found !== NO_SESSION) this.#duplicates++;
+      return false;
+    }
+    this.#index.search(found, this.table.hash(session));
+    return found !== NO_SESSION;
   }
 
   /** list_add_tail; count++: 0, or -ENOMEM where the index has no room. */
@@ -121,8 +129,7 @@ export class SessionList implements Stateful, IndexedList {
   }
 
   hashOf(session: SessionHandle): number {
-    this.table.loadName(session, this.#name, 0);
-    return hashName(this.#name, 0);
+    return this.table.hash(session);
   }
 
   #renumber(): void {

@@ -1,13 +1,14 @@
 /*
- * struct luo_session, of which there may be millions: a record of the luo_session slab whose fields lie in columns.
+ * struct luo_session, of which there may be millions: an object of the luo_session slab, all of it in one row of 64
+ * bytes, as in one line of a cache.
  *
- *   name[64]   two columns of 8 words, truncated to 63 bytes and NUL: bytes 0 to 31, and the rest, which a shorter name
- *              never touches
- *   row        4 words: next, prev (list links)
- *              31 retrieved | 30, 29 list | 27 .. 0 position (for counting hops)
- *              holder of session.mutex
+ *   row   0 the cache's word | 1 next | 2 prev (list links)
+ *         3 state: 31 retrieved | 30, 29 list | 27 .. 0 position (for counting hops)
+ *         4 holder of session.mutex | 5 hash of the name | 6 its place in a map (name.ts) | 7 -
+ *         8 .. 15 bytes 0 to 31 of name[64], which is truncated to 63 bytes and NUL
  *
- * A session is named by its slab handle; a handle that outlives its record is a use after free.
+ * The rest of a name lies in a column beside the rows, which shorter names never touch. A session is named by its slab
+ * handle; a handle that outlives its record is a use after free.
  */
 import { assert } from '../base/assert.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -16,7 +17,7 @@ import { STEP } from '../machine/cpu.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
-import { NAME_WORDS, nameText, truncateName } from './name.ts';
+import { NAME_WORDS, NameHasher, nameText } from './name.ts';
 
 declare const brand: unique symbol;
 /** A luo_session. 0 is no session. */
@@ -27,15 +28,19 @@ export const NO_SESSION = 0 as SessionHandle;
 /** sizeof(struct luo_session) is 160 to 168; kzalloc serves it from kmalloc-192. */
 export const SESSION_BYTES = 192;
 
+const ROW = 16;
 const INDEX_MASK = 0xffffff;
-/** Words of a name in each of its columns. */
-const HALF = NAME_WORDS / 2;
-
-const WORDS = 4;
-const NEXT = 0;
-const PREV = 1;
-const STATE = 2;
-const MUTEX = 3;
+const NEXT = 1;
+const PREV = 2;
+const STATE = 3;
+const MUTEX = 4;
+const HASH = 5;
+const PLACE = 6;
+const NAME = 8;
+/** Words of a name in its row. */
+const HEAD = ROW - NAME;
+/** Words of a name beside it. */
+const TAIL = NAME_WORDS - HEAD;
 
 const RETRIEVED = 1 << 31;
 const LIST_SHIFT = 29;
@@ -47,29 +52,20 @@ export const ON_NO_LIST = 0;
 export const ON_OUTGOING = 1;
 export const ON_INCOMING = 2;
 
-/** Whether a name goes on behind its first half. */
-const isLong = (lastOfHalf: number): boolean => lastOfHalf >>> 24 !== 0;
-
 export class SessionTable {
   readonly slab: SlabCache;
   readonly #kernel: Kernel;
   readonly mutex: MutexColumn;
-  readonly #names: Column;
   readonly #tails: Column;
-  readonly #rows: Column;
-  readonly #name = new Int32Array(NAME_WORDS);
+  readonly #hasher = new NameHasher();
+  readonly #named = new Int32Array(NAME_WORDS);
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.slab = kernel.slab('luo_session', SESSION_BYTES);
-    this.#names = this.slab.records('luo_session.name', HALF);
-    this.#tails = this.slab.records('luo_session.name, from byte 32', HALF, true);
-    this.#rows = this.slab.records('luo_session', WORDS);
-    this.mutex = new MutexColumn(
-      kernel.sched,
-      'luo_session.mutex',
-      this.#rows,
-      (session) => this.slab.index(session) * WORDS + MUTEX,
+    this.slab = kernel.slab('luo_session', SESSION_BYTES, ROW);
+    this.#tails = this.slab.records('luo_session.name, from byte 32', TAIL, true);
+    this.mutex = new MutexColumn(kernel.sched, 'luo_session.mutex', this.slab.objects, (session) =>
+      this.slab.wordOf(session, MUTEX),
     );
   }
 
@@ -78,12 +74,16 @@ export class SessionTable {
     this.#kernel.charge(STEP.slabAlloc, 1);
     const session = this.slab.alloc() as SessionHandle;
     if (session === NO_SESSION) return NO_SESSION;
-    const name = this.#name;
-    for (let k = 0; k < NAME_WORDS; k++) name[k] = words[at + k] as number;
-    truncateName(name, 0);
-    const half = (session & INDEX_MASK) * HALF;
-    this.#names.setRun(half, name, 0, HALF);
-    if (isLong(name[HALF - 1] as number)) this.#tails.setRun(half, name, HALF, HALF);
+    const name = this.#hasher;
+    name.set(words, at, true);
+    const row = this.slab.openRow(session, HASH, ROW - HASH);
+    const to = this.slab.rowAt(session);
+    row[to + HASH] = name.hash;
+    row[to + PLACE] = name.place;
+    const head = Math.min(name.length, HEAD);
+    const named = name.words;
+    for (let k = 0; k < head; k++) row[to + NAME + k] = named[k] as number;
+    if (name.length > HEAD) this.#tails.setRun((session & INDEX_MASK) * TAIL, name.words, HEAD, TAIL);
     return session;
   }
 
@@ -113,9 +113,8 @@ export class SessionTable {
   /** Puts a session that is on no list behind `tail`, the last of a list, or alone where that is NO_SESSION. */
   link(session: SessionHandle, tail: SessionHandle, list: number, position: number): void {
     assert(position <= POSITION_MASK, 'positions are reclaimed');
-    const i = this.slab.index(session) * WORDS;
-    const row = this.#rows.open(i, WORDS);
-    const at = i & PIECE_MASK;
+    const row = this.slab.openRow(session, PREV, 2);
+    const at = this.slab.rowAt(session);
     row[at + PREV] = tail;
     row[at + STATE] = ((row[at + STATE] as number) & RETRIEVED) | (list << LIST_SHIFT) | position;
     if (tail !== NO_SESSION) this.#set(tail, NEXT, session);
@@ -123,9 +122,8 @@ export class SessionTable {
 
   /** Takes a session off its list: its neighbours know each other, and it knows none. */
   unlink(session: SessionHandle): void {
-    const i = this.slab.index(session) * WORDS;
-    const row = this.#rows.open(i, WORDS);
-    const at = i & PIECE_MASK;
+    const row = this.slab.openRow(session, NEXT, STATE + 1 - NEXT);
+    const at = this.slab.rowAt(session);
     const next = row[at + NEXT] as SessionHandle;
     const prev = row[at + PREV] as SessionHandle;
     if (prev !== NO_SESSION) this.#set(prev, NEXT, next);
@@ -143,23 +141,43 @@ export class SessionTable {
     this.#set(session, STATE, this.#get(session, STATE) | RETRIEVED);
   }
 
+  /** hashName of the name. */
+  hash(session: SessionHandle): number {
+    return this.#get(session, HASH);
+  }
+
+  /** Where maps look for the name. */
+  place(session: SessionHandle): number {
+    return this.#get(session, PLACE);
+  }
+
+  /** The words of a name, to be looked at at once: there is one such array. */
+  named(session: SessionHandle): Int32Array {
+    this.loadName(session, this.#named, 0);
+    return this.#named;
+  }
+
   /** Copies the 64 bytes of the name. */
   loadName(session: SessionHandle, words: Int32Array, at: number): void {
-    const half = this.slab.index(session) * HALF;
-    copyHalf(this.#names.piece(half), half & PIECE_MASK, words, at);
-    copyHalf(this.#tails.piece(half), half & PIECE_MASK, words, at + HALF);
+    const row = this.slab.row(session);
+    const from = this.slab.rowAt(session) + NAME;
+    for (let k = 0; k < HEAD; k++) words[at + k] = row[from + k] as number;
+    const tail = (session & INDEX_MASK) * TAIL;
+    copyTail(this.#tails.piece(tail), tail & PIECE_MASK, words, at + HEAD);
   }
 
   /** Whether this is the normalised name of a session. */
   hasName(session: SessionHandle, words: Int32Array, at: number): boolean {
-    return this.#sameName(this.slab.index(session), words, at);
+    return this.#sameName(this.slab.row(session), session & INDEX_MASK, words, at);
   }
 
   /** The session with this slab index if it lives, is on this list and has this normalised name; else NO_SESSION. */
-  listed(index: number, list: number, words: Int32Array, at: number): SessionHandle {
+  listed(index: number, list: number, words: Int32Array): SessionHandle {
+    const row = this.slab.objects.piece(index * ROW);
     // The name of a session that was freed is poison.
-    if (!this.#sameName(index, words, at)) return NO_SESSION;
-    if ((this.#rows.get(index * WORDS + STATE) & LIST_MASK) >>> LIST_SHIFT !== list) return NO_SESSION;
+    if (!this.#sameName(row, index, words, 0)) return NO_SESSION;
+    const state = row[((index * ROW) & PIECE_MASK) + STATE] as number;
+    if ((state & LIST_MASK) >>> LIST_SHIFT !== list) return NO_SESSION;
     return this.slab.handleAt(index) as SessionHandle;
   }
 
@@ -169,26 +187,29 @@ export class SessionTable {
     return nameText(words, 0);
   }
 
-  #sameName(index: number, words: Int32Array, at: number): boolean {
-    const half = index * HALF;
-    const from = half & PIECE_MASK;
-    const name = this.#names.piece(half);
-    for (let k = 0; k < HALF; k++) if (name[from + k] !== words[at + k]) return false;
-    if (!isLong(words[at + HALF - 1] as number)) return true;
-    const tail = this.#tails.piece(half);
-    for (let k = 0; k < HALF; k++) if (tail[from + k] !== words[at + HALF + k]) return false;
+  #sameName(row: Int32Array, index: number, words: Int32Array, at: number): boolean {
+    const name = ((index * ROW) & PIECE_MASK) + NAME;
+    for (let k = 0; k < HEAD; k++) {
+      const word = words[at + k];
+      if (row[name + k] !== word) return false;
+      if (word === 0) return true;
+    }
+    const i = index * TAIL;
+    const tail = this.#tails.piece(i);
+    const from = i & PIECE_MASK;
+    for (let k = 0; k < TAIL; k++) if (tail[from + k] !== words[at + HEAD + k]) return false;
     return true;
   }
 
   #get(session: SessionHandle, word: number): number {
-    return this.#rows.get(this.slab.index(session) * WORDS + word);
+    return this.slab.row(session)[this.slab.rowAt(session) + word] as number;
   }
 
   #set(session: SessionHandle, word: number, value: number): void {
-    this.#rows.set(this.slab.index(session) * WORDS + word, value);
+    this.slab.openRow(session, word, 1)[this.slab.rowAt(session) + word] = value;
   }
 }
 
-function copyHalf(source: Int32Array, from: number, target: Int32Array, at: number): void {
-  for (let k = 0; k < HALF; k++) target[at + k] = source[from + k] as number;
+function copyTail(source: Int32Array, from: number, target: Int32Array, at: number): void {
+  for (let k = 0; k < TAIL; k++) target[at + k] = source[from + k] as number;
 }

@@ -7,7 +7,7 @@
  * Untouched words read as 0 and cost nothing; a word that is touched costs its piece, and a pointer for every piece
  * below it.
  */
-import { assert } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import type { Journal, Undoable } from './journal.ts';
 import { PIECE_MASK, PIECE_SHIFT, PIECE_WORDS, type PiecePool, ZERO_PIECE } from './pool.ts';
 
@@ -19,6 +19,9 @@ export interface Storage {
   readonly columns?: Column[];
 }
 
+/** Stands where no piece is. Its length tells it from one: to compare two arrays costs more. */
+const NONE = new Int32Array(0);
+
 export class Column implements Undoable {
   readonly name: string;
   readonly #storage: Storage;
@@ -26,7 +29,7 @@ export class Column implements Undoable {
   /** Pieces the column may have. */
   readonly #end: number;
   /** Up to the last one that was written. */
-  #pieces: Int32Array[] = [];
+  readonly #pieces: Int32Array[] = [];
 
   /** `words` bounds the index. */
   constructor(storage: Storage, name: string, words = 2 ** 31) {
@@ -38,28 +41,46 @@ export class Column implements Undoable {
   }
 
   get(i: number): number {
-    const piece = this.#pieces[i >>> PIECE_SHIFT];
-    return piece === undefined ? 0 : (piece[i & PIECE_MASK] as number);
+    const p = i >>> PIECE_SHIFT;
+    if (p >= this.#pieces.length) return 0;
+    const piece = this.#pieces[p] as Int32Array;
+    const at = i & PIECE_MASK;
+    return at < piece.length ? (piece[at] as number) : 0;
   }
 
   set(i: number, word: number): void {
-    const piece = this.#pieces[i >>> PIECE_SHIFT];
-    if (piece === undefined || piece === ZERO_PIECE || this.#journal.depth !== 0)
-      this.#openSlowly(i, 1)[i & PIECE_MASK] = word;
-    else piece[i & PIECE_MASK] = word;
+    const piece = this.#own(i);
+    const at = i & PIECE_MASK;
+    if (at < piece.length) piece[at] = word;
+    else this.#openSlowly(i, 1)[at] = word;
+  }
+
+  /** Whether word `i` was `from`; then it is `to`. */
+  replace(i: number, from: number, to: number): boolean {
+    const piece = this.#own(i);
+    const at = i & PIECE_MASK;
+    if (at < piece.length) {
+      if (piece[at] !== from) return false;
+      piece[at] = to;
+      return true;
+    }
+    if (this.get(i) !== from) return false;
+    this.#openSlowly(i, 1)[at] = to;
+    return true;
   }
 
   /** The piece that holds word `i`, for reading runs that do not cross a piece. */
   piece(i: number): Int32Array {
-    return this.#pieces[i >>> PIECE_SHIFT] ?? ZERO_PIECE;
+    const p = i >>> PIECE_SHIFT;
+    if (p >= this.#pieces.length) return ZERO_PIECE;
+    const piece = this.#pieces[p] as Int32Array;
+    return piece.length !== 0 ? piece : ZERO_PIECE;
   }
 
   /** The piece that holds words i..i+n-1, which do not cross a piece, for writing them: they are logged now. */
   open(i: number, n: number): Int32Array {
-    const piece = this.#pieces[i >>> PIECE_SHIFT];
-    return piece === undefined || piece === ZERO_PIECE || this.#journal.depth !== 0
-      ? this.#openSlowly(i, n)
-      : piece;
+    const piece = this.#own(i);
+    return piece.length !== 0 ? piece : this.#openSlowly(i, n);
   }
 
   /** Writes `n` words from `source`; the run must not cross a piece. */
@@ -77,11 +98,18 @@ export class Column implements Undoable {
   /** Gives all memory back. The column cannot be used again. */
   dispose(): void {
     for (const piece of this.#pieces) {
-      if (piece === ZERO_PIECE) continue;
+      if (piece === NONE) continue;
       piece.fill(0);
       this.#storage.pool.give(piece);
     }
-    this.#pieces = [];
+    this.#pieces.length = 0;
+  }
+
+  /** The piece to write word `i` to without further ado; without words where there is more to do. */
+  #own(i: number): Int32Array {
+    const p = i >>> PIECE_SHIFT;
+    if (p >= this.#pieces.length || this.#journal.depth !== 0) return NONE;
+    return this.#pieces[p] as Int32Array;
   }
 
   #openSlowly(i: number, n: number): Int32Array {
@@ -96,11 +124,11 @@ export class Column implements Undoable {
     const p = i >>> PIECE_SHIFT;
     const pieces = this.#pieces;
     if (p >= pieces.length) {
-      assert(p < this.#end, `${this.name}: index out of range`);
-      while (pieces.length <= p) pieces.push(ZERO_PIECE);
+      if (p >= this.#end) unreachable(`${this.name}: index out of range`);
+      while (pieces.length <= p) pieces.push(NONE);
     }
     const piece = pieces[p] as Int32Array;
-    return piece === ZERO_PIECE ? this.#materialise(p) : piece;
+    return piece === NONE ? this.#materialise(p) : piece;
   }
 
   #materialise(p: number): Int32Array {

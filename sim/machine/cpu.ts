@@ -2,6 +2,9 @@
  * CPUs and their clocks. Time is virtual: kernel code charges steps by kind, exactly; a named profile prices a step
  * into nanoseconds. Every CPU has its clock, and what waits for another CPU ends at the later of both.
  *
+ * Charging is counting. The clock of the CPU that runs is behind by the steps counted since it was last looked at; whoever
+ * looks at a clock, or lets another CPU run, makes it right first.
+ *
  * Steps are those the modelled design takes, even where the simulator finds the answer faster.
  */
 import { assert } from '../base/assert.ts';
@@ -59,28 +62,41 @@ const SECOND_NS = 1_000_000_000;
 
 export class Cpu implements Stateful {
   readonly id: number;
-  seconds = 0;
-  ns = 0;
+  readonly #settle: () => void;
+  #seconds = 0;
+  #ns = 0;
 
-  constructor(id: number) {
+  /** `settle` brings the clocks up to date. */
+  constructor(id: number, settle: () => void) {
     this.id = id;
+    this.#settle = settle;
   }
 
-  advance(ns: number): void {
-    this.ns += ns;
-    if (this.ns >= SECOND_NS) {
-      const seconds = Math.floor(this.ns / SECOND_NS);
-      this.seconds += seconds;
-      this.ns -= seconds * SECOND_NS;
-    }
+  get seconds(): number {
+    this.#settle();
+    return this.#seconds;
+  }
+
+  get ns(): number {
+    this.#settle();
+    return this.#ns;
+  }
+
+  /** `n` times a whole number of nanoseconds. Exact for prices below 9 ms. */
+  advance(price: number, n: number): void {
+    const billions = Math.floor(n / SECOND_NS);
+    const ns = this.#ns + price * (n - billions * SECOND_NS);
+    const seconds = Math.floor(ns / SECOND_NS);
+    this.#seconds += price * billions + seconds;
+    this.#ns = ns - seconds * SECOND_NS;
   }
 
   /** Moves the clock forward to another CPU's, if that is later. */
   waitUntil(other: VirtualTime): void {
-    if (other.seconds > this.seconds || (other.seconds === this.seconds && other.ns > this.ns)) {
-      this.seconds = other.seconds;
-      this.ns = other.ns;
-    }
+    const { seconds, ns } = other;
+    if (seconds < this.seconds || (seconds === this.seconds && ns <= this.ns)) return;
+    this.#seconds = seconds;
+    this.#ns = ns;
   }
 
   now(): VirtualTime {
@@ -93,8 +109,8 @@ export class Cpu implements Stateful {
 
   reinstate(state: unknown): void {
     const { seconds, ns } = state as VirtualTime;
-    this.seconds = seconds;
-    this.ns = ns;
+    this.#seconds = seconds;
+    this.#ns = ns;
   }
 }
 
@@ -104,29 +120,40 @@ export class Cpus implements Stateful {
   readonly profile: CostProfile;
   /** Steps so far, by kind; exact below 2^53. */
   readonly steps = new Float64Array(STEP_KINDS.length);
+  /** Those that are in a clock. */
+  readonly #settled = new Float64Array(STEP_KINDS.length);
   readonly #prices: Float64Array;
-  /** The CPU that runs now. */
-  current: Cpu;
+  #current: Cpu;
 
   constructor(nr: number, profile: CostProfile) {
     assert(nr >= 1, 'a machine has a CPU');
-    this.all = Array.from({ length: nr }, (_, id) => new Cpu(id));
-    this.current = this.all[0] as Cpu;
+    this.all = Array.from({ length: nr }, (_, id) => new Cpu(id, () => this.#settle()));
+    this.#current = this.all[0] as Cpu;
     this.profile = profile;
     this.#prices = Float64Array.from(STEP_KINDS, (kind) => profile.nsPerStep[kind]);
     for (const price of this.#prices) assert(Number.isInteger(price), 'prices are whole nanoseconds');
   }
 
+  /** The CPU that runs now. */
+  get current(): Cpu {
+    return this.#current;
+  }
+
+  set current(cpu: Cpu) {
+    this.#settle();
+    this.#current = cpu;
+  }
+
   /** Charges `n` steps of a kind (an index of STEP) to the running CPU. */
   charge(kind: number, n: number): void {
     this.steps[kind] = (this.steps[kind] as number) + n;
-    this.current.advance((this.#prices[kind] as number) * n);
   }
 
   /** A kernel starts: clocks and counters are its own. */
   reset(): void {
     this.steps.fill(0);
-    this.current = this.all[0] as Cpu;
+    this.#settled.fill(0);
+    this.#current = this.all[0] as Cpu;
     for (const cpu of this.all) cpu.reinstate({ seconds: 0, ns: 0 });
   }
 
@@ -143,7 +170,20 @@ export class Cpus implements Stateful {
   reinstate(state: unknown): void {
     const { steps, current, clocks } = state as { steps: Float64Array; current: Cpu; clocks: VirtualTime[] };
     this.steps.set(steps);
-    this.current = current;
+    this.#settled.set(steps);
+    this.#current = current;
     for (const [i, clock] of clocks.entries()) (this.all[i] as Cpu).reinstate(clock);
+  }
+
+  /** What was charged since goes to the clock of the running CPU. */
+  #settle(): void {
+    const { steps } = this;
+    const settled = this.#settled;
+    for (let kind = 0; kind < settled.length; kind++) {
+      const n = (steps[kind] as number) - (settled[kind] as number);
+      if (n === 0) continue;
+      settled[kind] = steps[kind] as number;
+      this.#current.advance(this.#prices[kind] as number, n);
+    }
   }
 }

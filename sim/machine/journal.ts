@@ -86,6 +86,7 @@ export class Journal {
 
   /** Forgets every mark; what happened since stays. */
   forget(): void {
+    if (this.depth === 0) return;
     this.#targets.length = 0;
     this.#keys.length = 0;
     this.#olds.length = 0;

@@ -149,7 +149,8 @@ export class Ram implements Undoable, Stateful {
       if (chunk === ABSENT && !this.#garbage.blank) {
         for (let k = 0; k < run; k++) target[at + done + k] = this.#garbage.wordAt(from + k * 4);
       } else {
-        for (let k = 0; k < run; k++) target[at + done + k] = chunk.words[offset + k] as number;
+        const { words } = chunk;
+        for (let k = 0; k < run; k++) target[at + done + k] = words[offset + k] as number;
       }
       done += run;
     }

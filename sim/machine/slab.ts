@@ -4,13 +4,15 @@
  *   handle    30 .. 24 generation (1..127) | 23 .. 0 index; never 0
  *   index     slab number * objects per slab + place in the slab
  *
+ *   row of an object      its word | words of whoever made the cache, which has it all in one place
  *   word of an object     31 live | 30 .. 24 generation, of the next handle while free | 23 .. 0 next free place + 1
  *   row of a slab         frame + 1 | objects in use, objects ever used << 16 | first free place + 1 | prev | next
  *
  * Counts and free places of the current slab are kept here, and written to its row when it is current no more.
  *
  * Freeing an object counts its generation, so a stale handle is told from the live one that took its place (127 times;
- * then generations repeat). What an object contains lies in columns that the cache poisons and zeroes: see records.
+ * then generations repeat). What an object contains lies in its row, and in columns beside it (see records); the cache
+ * poisons and zeroes both.
  *
  *   alloc     current slab: last freed object, else the next unused one; else the oldest partial slab; else a new one
  *   free      a full slab becomes partial; an empty one gives its frames back at once
@@ -87,7 +89,9 @@ export class SlabCache implements Stateful {
   slabs = 0;
   readonly #storage: Storage;
   readonly #pages: PageSource;
-  readonly #objects: Column;
+  /** Rows of objects, by index; word 0 of each is the cache's own. */
+  readonly objects: Column;
+  readonly #rowShift: number;
   readonly #rows: Column;
   readonly #records: Records[] = [];
   // Slab numbers + 1, 0 for none.
@@ -103,17 +107,26 @@ export class SlabCache implements Stateful {
   #numbers = 0;
 
   /**
-   * `objectBytes` is the size of the real struct; `cpus` counts in the order of the slabs.
+   * `objectBytes` is the size of the real struct; `rowWords` what is kept of it in a row, a power of two with word 0;
+   * `cpus` counts in the order of the slabs.
    * @kernel kmem_cache_create @simplified caches of one size are not merged
    */
-  constructor(storage: Storage, name: string, objectBytes: number, pages: PageSource, cpus = 1) {
+  constructor(
+    storage: Storage,
+    name: string,
+    objectBytes: number,
+    pages: PageSource,
+    { rowWords = 1, cpus = 1 } = {},
+  ) {
+    this.#rowShift = 31 - Math.clz32(rowWords);
+    assert(1 << this.#rowShift === rowWords && rowWords <= PIECE_WORDS, 'a row is a power of two words');
     this.name = name;
     this.objectBytes = roundUp(objectBytes, 8);
     this.order = slabOrder(this.objectBytes, cpus);
     this.objectsPerSlab = Math.floor(bytesOf(this.order) / this.objectBytes);
     this.#storage = storage;
     this.#pages = pages;
-    this.#objects = new Column(storage, `${name} objects`, 1 << INDEX_BITS);
+    this.objects = new Column(storage, `${name} objects`, 2 ** INDEX_BITS * rowWords);
     this.#rows = new Column(
       storage,
       `${name} slabs`,
@@ -149,19 +162,22 @@ export class SlabCache implements Stateful {
     const counts = this.#counts;
     const fromFree = this.#free !== 0;
     const index = this.#base + (fromFree ? this.#free - 1 : counts >>> USED_SHIFT);
-    const objects = this.#objects.open(index, 1);
-    const word = objects[index & PIECE_MASK] as number;
+    const shift = this.#rowShift;
+    const objects = this.objects.open(index << shift, 1 << shift);
+    const at = (index << shift) & PIECE_MASK;
+    const word = objects[at] as number;
     if (fromFree) this.#free = word & LINK_MASK;
     this.#counts = fromFree ? counts + 1 : counts + 1 + USED_ONE;
     if ((counts & IN_USE_MASK) + 1 === this.objectsPerSlab) this.#retire();
     this.live++;
     if (word === 0) {
-      // Never used: its records are zero.
-      objects[index & PIECE_MASK] = LIVE | GENERATION_ONE;
+      // Never used: what it contains is zero.
+      objects[at] = LIVE | GENERATION_ONE;
       return GENERATION_ONE | index;
     }
     const generation = word & GENERATION_MASK;
-    objects[index & PIECE_MASK] = LIVE | generation;
+    objects[at] = LIVE | generation;
+    for (let k = at + (1 << shift) - 1; k > at; k--) objects[k] = 0;
     for (const { column, words, sparse, zero } of this.#records) {
       if (!sparse || column.piece(index * words) !== ZERO_PIECE) writeRow(column, index * words, zero);
     }
@@ -183,7 +199,11 @@ export class SlabCache implements Stateful {
       (handle & GENERATION_MASK) === GENERATION_MASK ? GENERATION_ONE : handle - index + GENERATION_ONE;
     const free = isCurrent ? this.#free : this.#rows.get(row + FREE);
     const counts = (isCurrent ? this.#counts : this.#rows.get(row + COUNTS)) - 1;
-    this.#objects.set(index, next | free);
+    const shift = this.#rowShift;
+    const objects = this.objects.open(index << shift, 1 << shift);
+    const at = (index << shift) & PIECE_MASK;
+    objects[at] = next | free;
+    for (let k = at + (1 << shift) - 1; k > at; k--) objects[k] = POISON;
     if (isCurrent) {
       this.#free = place + 1;
       this.#counts = counts;
@@ -208,7 +228,7 @@ export class SlabCache implements Stateful {
   }
 
   isLive(handle: number): boolean {
-    return this.#objects.get(handle & INDEX_MASK) === (LIVE | (handle & GENERATION_MASK));
+    return this.objects.get((handle & INDEX_MASK) << this.#rowShift) === (LIVE | (handle & GENERATION_MASK));
   }
 
   /** Index of a live object; throws UseAfterFree if it is not live. */
@@ -217,9 +237,35 @@ export class SlabCache implements Stateful {
     return handle & INDEX_MASK;
   }
 
+  /** The piece of `objects` that has the row of a live object, for reading, from rowAt on; throws UseAfterFree. */
+  row(handle: number): Int32Array {
+    const i = (handle & INDEX_MASK) << this.#rowShift;
+    const piece = this.objects.piece(i);
+    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) {
+      throw new UseAfterFree(this.name, handle, 'use after free');
+    }
+    return piece;
+  }
+
+  rowAt(handle: number): number {
+    return ((handle & INDEX_MASK) << this.#rowShift) & PIECE_MASK;
+  }
+
+  /** The same for writing `n` words of the row from word `word` on: they are logged now. */
+  openRow(handle: number, word: number, n: number): Int32Array {
+    const piece = this.row(handle);
+    if (this.#storage.journal.depth === 0) return piece;
+    return this.objects.open(((handle & INDEX_MASK) << this.#rowShift) + word, n);
+  }
+
+  /** Where a word of a live object's row stands in `objects`; throws UseAfterFree. */
+  wordOf(handle: number, word: number): number {
+    return (this.index(handle) << this.#rowShift) + word;
+  }
+
   /** Handle of the live object with an index, 0 if there is none. */
   handleAt(index: number): number {
-    const word = this.#objects.get(index);
+    const word = this.objects.get(index << this.#rowShift);
     return (word & LIVE) === 0 ? 0 : (word & GENERATION_MASK) | index;
   }
 
@@ -233,7 +279,7 @@ export class SlabCache implements Stateful {
 
   /** Gives the host memory back; the frames stay with whoever lent them. The cache cannot be used again. */
   dispose(): void {
-    this.#objects.dispose();
+    this.objects.dispose();
     this.#rows.dispose();
     for (const { column } of this.#records) column.dispose();
   }

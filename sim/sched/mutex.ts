@@ -25,6 +25,8 @@ const FREE = 0;
 export interface Words {
   get(i: number): number;
   set(i: number, word: number): void;
+  /** Whether a word was `from`; then it is `to`. */
+  replace(i: number, from: number, to: number): boolean;
 }
 
 export class MutexColumn implements Stateful {
@@ -51,9 +53,7 @@ export class MutexColumn implements Stateful {
    */
   tryLock(task: Task, row: number): boolean {
     this.#sched.chargeLock(task);
-    const i = this.#indexOf(row);
-    if (this.#words.get(i) !== FREE) return false;
-    this.#words.set(i, task.id + 1);
+    if (!this.#words.replace(this.#indexOf(row), FREE, task.id + 1)) return false;
     task.hold(this.id, row);
     return true;
   }
@@ -74,15 +74,14 @@ export class MutexColumn implements Stateful {
   /** @kernel mutex_unlock @simplified the mutex is handed over at once: the waiter does not have to take it */
   unlock(task: Task, row: number): void {
     const i = this.#indexOf(row);
-    if (this.#words.get(i) !== task.id + 1) {
+    if (!this.#words.replace(i, task.id + 1, FREE)) {
       this.#sched.bug('unlocked by a task that does not hold it', task, this.id, row, 'lock');
       return;
     }
     this.#sched.chargeLock(task);
     task.release(this.id, row);
     const queue = this.#queues.size === 0 ? undefined : this.#queues.get(row);
-    if (queue === undefined) this.#words.set(i, FREE);
-    else this.#words.set(i, this.#handOver(queue, row).id + 1);
+    if (queue !== undefined) this.#words.set(i, this.#handOver(queue, row).id + 1);
   }
 
   isFree(row: number): boolean {
@@ -134,6 +133,12 @@ class Word implements Words, Stateful {
 
   set(_i: number, word: number): void {
     this.#word = word;
+  }
+
+  replace(_i: number, from: number, to: number): boolean {
+    if (this.#word !== from) return false;
+    this.#word = to;
+    return true;
   }
 
   capture(): unknown {

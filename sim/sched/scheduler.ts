@@ -225,7 +225,7 @@ export class Scheduler implements Stateful {
       tasks: this.#tasks.length,
       locks: this.locks.count,
       stopped: this.#stopped,
-      bootHeld: this.boot.held.slice(),
+      bootHeld: this.boot.held,
     };
     return state;
   }
@@ -237,8 +237,7 @@ export class Scheduler implements Stateful {
     this.#tasks.length = tasks;
     this.locks.truncate(locks);
     this.#stopped = stopped;
-    this.boot.held.length = 0;
-    this.boot.held.push(...bootHeld);
+    this.boot.reinstateHeld(bootHeld);
     this.current = this.boot;
   }
 

@@ -31,8 +31,9 @@ export class Task {
   /** Index of the CPU it runs on, for life. */
   readonly cpu: number;
   state: TaskState = 'runnable';
-  /** Locks held, oldest first, as pairs (lock, row). A lock held twice for reading stands twice. */
-  readonly held: number[] = [];
+  /** Locks held, oldest first, as pairs (lock, row), and the words of it in use. */
+  #held = new Int32Array(16);
+  #heldWords = 0;
   /** What a blocked task waits for. */
   waitsFor: LockId = NO_LOCK;
   waitsRow = 0;
@@ -50,29 +51,49 @@ export class Task {
     this.cpu = cpu;
   }
 
+  /** Locks held, oldest first, as pairs (lock, row). A lock held twice for reading stands twice. */
+  get held(): readonly number[] {
+    return Array.from(this.#held.subarray(0, this.#heldWords));
+  }
+
+  /** Holds these, as `held` had them. */
+  reinstateHeld(held: readonly number[]): void {
+    this.#heldWords = 0;
+    for (let i = 0; i < held.length; i += 2) this.hold(held[i] as LockId, held[i + 1] as number);
+  }
+
   /** Notes that the task holds a lock. Locks call this, nobody else. */
   hold(lock: LockId, row: number): void {
-    this.held.push(lock, row);
+    const n = this.#heldWords;
+    if (n === this.#held.length) {
+      const more = new Int32Array(n * 2);
+      more.set(this.#held);
+      this.#held = more;
+    }
+    const held = this.#held;
+    held[n] = lock;
+    held[n + 1] = row;
+    this.#heldWords = n + 2;
   }
 
   /** Notes that the task no longer holds a lock. False if it did not: nothing changes then. */
   release(lock: LockId, row: number): boolean {
-    const { held } = this;
-    for (let i = held.length - 2; i >= 0; i -= 2) {
-      if (held[i] !== lock || held[i + 1] !== row) continue;
-      for (; i < held.length - 2; i++) held[i] = held[i + 2] as number;
-      held.pop();
-      held.pop();
-      return true;
-    }
-    return false;
+    const i = this.#find(lock, row);
+    if (i < 0) return false;
+    this.#heldWords -= 2;
+    if (i < this.#heldWords) this.#held.copyWithin(i, i + 2, this.#heldWords + 2);
+    return true;
   }
 
   holds(lock: LockId, row: number): boolean {
-    const { held } = this;
-    for (let i = 0; i < held.length; i += 2) {
-      if (held[i] === lock && held[i + 1] === row) return true;
-    }
-    return false;
+    return this.#find(lock, row) >= 0;
+  }
+
+  /** Where a lock stands, the one taken last; negative where it does not. */
+  #find(lock: LockId, row: number): number {
+    const held = this.#held;
+    let i = this.#heldWords - 2;
+    while (i >= 0 && (held[i] !== lock || held[i + 1] !== row)) i -= 2;
+    return i;
   }
 }

@@ -6,16 +6,18 @@
  * A failing call ends its action, not the agent; the next action starts. That is what agents do that handle errors
  * one by one, and it makes every refusal visible to the observer. A killed agent ends its call, and exits.
  */
+import type { Answer } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { definePoint, type Op, type Point } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
+import type { FileHandle } from '../kernel/vfs.ts';
 import type { Column } from '../machine/column.ts';
 import type { VirtualTime } from '../machine/cpu.ts';
 import type { Task } from '../sched/task.ts';
 import { FileCalls } from './file_calls.ts';
 import type { KhoTest } from './kho_test.ts';
-import type { Ioctl, LiveUpdateDevice } from './liveupdate.ts';
+import type { LiveUpdateDevice } from './liveupdate.ts';
 import type { NameBook } from './names.ts';
 import { dropFile, exitProcess, type Process, Thread } from './process.ts';
 import type { ProcessCalls } from './process_calls.ts';
@@ -73,8 +75,6 @@ export interface AgentMemory {
   readonly files: Column;
 }
 
-type Call = Ioctl;
-
 type OtherAction = Exclude<
   Action,
   FileAction | { do: SessionVerb } | { do: 'open' } | { do: 'close-device' } | { do: 'exit' }
@@ -95,7 +95,9 @@ export class Agent implements Iterator<Point, number, void> {
   #action = 0;
   #done = 0;
   #base = -1;
-  #call: Op<number | Op<number>> | undefined;
+  /** The action under way where it is about files. */
+  #fileAction: FileAction | undefined;
+  #call: Op<number> | undefined;
   /** What the call answered while its files are still dropped. */
   #answer = 0;
   #dropping = false;
@@ -114,18 +116,19 @@ export class Agent implements Iterator<Point, number, void> {
   }
 
   next(): IteratorResult<Point, number> {
+    const { sched } = this.#world.system.kernel;
     for (;;) {
       if (this.#call !== undefined) {
         const step = this.#call.next();
         if (step.done !== true) return step;
-        this.#call = typeof step.value === 'number' ? undefined : step.value;
-        if (typeof step.value === 'number') this.#returned(step.value);
+        this.#call = undefined;
+        this.#returned(step.value);
       } else if (this.#thread.process.killed && !this.#dying) {
         this.#die();
       } else if (this.#dying || this.#action >= this.#actions.length) {
         if (!this.#dying) this.#thread.process.threads--;
         return { done: true, value: 0 };
-      } else if (this.#inUserMode || !this.#world.system.kernel.sched.contended) {
+      } else if (this.#inUserMode || !sched.contended) {
         this.#inUserMode = false;
         const call = this.#next(this.#actions[this.#action] as Action);
         if (typeof call === 'number') this.#returned(call);
@@ -147,22 +150,29 @@ export class Agent implements Iterator<Point, number, void> {
   /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
   #returned(value: number): void {
     if (!this.#dropping) this.#answer = value;
-    const file = this.#thread.dropped.pop();
-    this.#dropping = file !== undefined;
-    if (file !== undefined) this.#call = dropFile(this.#world.system, this.#thread.task, file);
-    else if (this.#dying) this.#world.observer.answered(this.#thread, 'exit', -1, this.#answer);
+    const { dropped } = this.#thread;
+    while (dropped.length > 0) {
+      const dropping = dropFile(this.#world.system, this.#thread.task, dropped.pop() as FileHandle);
+      this.#dropping = typeof dropping !== 'number';
+      if (typeof dropping === 'number') continue;
+      this.#call = dropping;
+      return;
+    }
+    this.#dropping = false;
+    if (this.#dying) this.#world.observer.answered(this.#thread, 'exit', -1, this.#answer);
     else this.#answered(this.#answer);
   }
 
-  #next(action: Action): Call {
+  #next(action: Action): Answer {
     const { system, device, observer } = this.#world;
     if (this.#done === 0) {
+      this.#fileAction = isFileAction(action) ? action : undefined;
       this.#from = system.kernel.machine.cpus.current.now();
       this.#base = 'names' in action && action.names.count > 0 ? this.#world.names.base(action.names) : -1;
     }
-    observer.called(this.#thread, action.do, this.#sessionName(action));
+    observer.called(this.#thread, action.do, this.#sessionName());
     const { task, process } = this.#thread;
-    if (isFileAction(action)) return this.#file(action);
+    if (this.#fileAction !== undefined) return this.#file(this.#fileAction);
     switch (action.do) {
       case 'open':
         return device.open(this.#thread);
@@ -176,14 +186,17 @@ export class Agent implements Iterator<Point, number, void> {
       case 'dup':
       case 'close':
         assert(process.alive, 'an agent acts after its exit');
-        return action.names.count === 0 ? 0 : this.#session(action.do, this.#base + this.#done);
+        return action.names.count === 0
+          ? 0
+          : this.#session(action.do as SessionVerb, this.#base + this.#done);
       default:
-        return process.capable || !isForRoot(action) ? this.#other(action) : this.#refused(action);
+        return this.#other(action as OtherAction);
     }
   }
 
   /** What has to do neither with sessions nor with files. */
-  #other(action: OtherAction): Call {
+  #other(action: OtherAction): Answer {
+    if (!this.#thread.process.capable && isForRoot(action)) return this.#refused(action);
     const { system, khoTest, observer, processCalls } = this.#world;
     const thread = this.#thread;
     switch (action.do) {
@@ -224,11 +237,11 @@ export class Agent implements Iterator<Point, number, void> {
   }
 
   /** Id of the session's name that a call is about; -1 for calls about none. */
-  #sessionName(action: Action): number {
-    return this.#base === -1 || isFileAction(action) ? -1 : this.#base + this.#done;
+  #sessionName(): number {
+    return this.#base === -1 || this.#fileAction !== undefined ? -1 : this.#base + this.#done;
   }
 
-  #file(action: FileAction): Call {
+  #file(action: FileAction): Answer {
     assert(this.#thread.process.alive, 'an agent acts after its exit');
     if (action.names.count === 0) return 0;
     this.#world.observer.fileCalled(this.#thread, action, this.#base + this.#done, this.#done);
@@ -243,7 +256,7 @@ export class Agent implements Iterator<Point, number, void> {
     );
   }
 
-  #session(verb: SessionVerb, name: number): Call {
+  #session(verb: SessionVerb, name: number): Answer {
     const argument = this.#argument;
     const { device, names } = this.#world;
     if (verb === 'create' || verb === 'retrieve') {
@@ -264,12 +277,13 @@ export class Agent implements Iterator<Point, number, void> {
     const action = this.#actions[this.#action] as Action;
     const { observer, system } = this.#world;
     const named = 'names' in action;
-    if (isFileAction(action)) this.#fileAnswered(action, result);
-    else if (named && action.names.count > 0) this.#remember(action.do, this.#base + this.#done, result);
+    if (this.#fileAction !== undefined) this.#fileAnswered(this.#fileAction, result);
+    else if (named && action.names.count > 0)
+      this.#remember(action.do as SessionVerb, this.#base + this.#done, result);
     if (action.do === 'open') this.#memory.device = result;
     // Its number may be a session's next: what is asked of that is not asked of the device.
     else if (action.do === 'close-device' && result >= 0) this.#memory.device = NO_DEVICE;
-    observer.answered(this.#thread, action.do, this.#sessionName(action), result);
+    observer.answered(this.#thread, action.do, this.#sessionName(), result);
     const idle = named && action.names.count === 0;
     if (result >= 0 && !idle) this.#done++;
     if (named && !idle && result >= 0 && this.#done < action.names.count) return;

@@ -5,11 +5,12 @@
  *   fill         a store at every multiple of a distance, through a mapping
  *   preserve     PRESERVE_FD with the descriptor of the name; the token counts up with the names
  */
+import type { Answer } from '../base/answer.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
 import type { Column } from '../machine/column.ts';
 import { FILL_BYTES, patternBytes } from './contents.ts';
-import type { Ioctl, LiveUpdateDevice } from './liveupdate.ts';
+import type { LiveUpdateDevice } from './liveupdate.ts';
 import type { Thread } from './process.ts';
 import type { FileAction } from './program.ts';
 import { MFD_ALLOW_SEALING, SEEK_SET, type Syscalls } from './syscalls.ts';
@@ -48,7 +49,7 @@ export class FileCalls {
     name: number,
     i: number,
     session: number,
-  ): Ioctl {
+  ): Answer {
     const fd = files.get(name) - 1;
     const calls = this.#calls;
     switch (action.do) {
@@ -118,7 +119,7 @@ export class FileCalls {
     return typeof read === 'number' ? read : read.length;
   }
 
-  #session(thread: Thread, number: number, session: number, fd: number, token: number): Ioctl {
+  #session(thread: Thread, number: number, session: number, fd: number, token: number): Answer {
     if (session < 0) return -ERRNO.EBADF;
     const { words } = this.#argument;
     words[0] = FD_ARGUMENT.size;

@@ -9,6 +9,7 @@
  *   create, retrieve   descriptor first (-EMFILE), then the session, then the answer (-EFAULT drops the new file),
  *                   fd_install last
  */
+import { type Answer, after, answerThen, giveWay } from '../base/answer.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Layout } from '../base/layout.ts';
 import { definePoint, type Op } from '../base/point.ts';
@@ -71,13 +72,12 @@ const GET_USER = definePoint('get_user', 'page');
 const COPY_IN = definePoint('copy_struct_from_user', 'page');
 const COPY_OUT = definePoint('luo_ucmd_respond', 'page');
 
-/** An ioctl under way; where it waited for its argument, what is left to do comes as one more operation. */
-export type Ioctl = Op<number | Op<number>> | number;
-
 export class LiveUpdateDevice {
   readonly #system: System;
   readonly #kind: number;
   readonly #sessionCommands: readonly Command[];
+  readonly #checksDirection: boolean;
+  readonly #checksReserved: boolean;
   readonly #name = new Int32Array(NAME_WORDS);
   /**
    * Registered at late init, only where live update is still on.
@@ -88,6 +88,8 @@ export class LiveUpdateDevice {
   constructor(system: System) {
     this.#system = system;
     this.present = system.luo.enabled;
+    this.#checksDirection = system.kernel.has(DIRECTION_CHECK);
+    this.#checksReserved = system.kernel.has(FINISH_RESERVED);
     this.#sessionCommands = system.kernel.has(GET_NAME)
       ? [...SESSION_COMMANDS, GET_NAME_COMMAND]
       : SESSION_COMMANDS;
@@ -130,7 +132,7 @@ export class LiveUpdateDevice {
   }
 
   /** ioctl(2) on any descriptor: 0 or a negative errno, perhaps after waiting. @kernel luo_ioctl, luo_session_ioctl */
-  ioctl(thread: Thread, fd: number, number: number, argument: UserMemory): Ioctl {
+  ioctl(thread: Thread, fd: number, number: number, argument: UserMemory): Answer {
     const { kernel, vfs, luo } = this.#system;
     kernel.enterSyscall();
     const file = thread.fdget(fd);
@@ -156,7 +158,7 @@ export class LiveUpdateDevice {
     return userBytes < command.layout.size ? -ERRNO.EINVAL : userBytes;
   }
 
-  #copyIn({ thread, file, isSession, command, number, argument }: IoctlCall, userBytes: number): Ioctl {
+  #copyIn({ thread, file, isSession, command, number, argument }: IoctlCall, userBytes: number): Answer {
     const err = copyStructIn(thread.argument, command.layout.size, argument, userBytes);
     if (err !== 0) return err;
     if (!isSession) return this.#sessionFd(thread, number, argument, userBytes);
@@ -165,7 +167,14 @@ export class LiveUpdateDevice {
   }
 
   /** The same, waiting for pages; a signal that kills ends the wait. */
-  *#slowly(call: IoctlCall): Op<number | Op<number>> {
+  #slowly(call: IoctlCall): Answer {
+    return after(this.#fetch(call), (userBytes) =>
+      userBytes < 0 ? userBytes : this.#copyIn(call, userBytes),
+    );
+  }
+
+  /** The caller's size once all of the argument is there, or a negative errno. */
+  *#fetch(call: IoctlCall): Op<number> {
     const { sched } = this.#system.kernel;
     const { process } = call.thread;
     if (sched.contended) yield GET_USER;
@@ -173,8 +182,7 @@ export class LiveUpdateDevice {
     const userBytes = this.#accepts(call);
     if (userBytes < 0) return userBytes;
     if (sched.contended) yield COPY_IN;
-    if (process.killed) return -ERRNO.EFAULT;
-    return this.#copyIn(call, userBytes) as number | Op<number>;
+    return process.killed ? -ERRNO.EFAULT : userBytes;
   }
 
   /** Whether the caller waits here for the page of its answer. */
@@ -190,36 +198,53 @@ export class LiveUpdateDevice {
 
   /** @kernel luo_ioctl_type_valid */
   #isFor({ direction }: Command, file: FileHandle): boolean {
-    const { kernel, vfs, luo } = this.#system;
-    if (direction === 'both' || !kernel.has(DIRECTION_CHECK)) return true;
+    const { vfs, luo } = this.#system;
+    if (direction === 'both' || !this.#checksDirection) return true;
     const retrieved = luo.sessions.table.retrieved(vfs.privateData(file) as SessionHandle);
     return retrieved === (direction === 'incoming');
   }
 
   /** @kernel luo_ioctl_create_session, luo_ioctl_retrieve_session */
-  *#sessionFd(thread: Thread, number: number, argument: UserMemory, userBytes: number): Op<number> {
-    const { luo } = this.#system;
+  #sessionFd(thread: Thread, number: number, argument: UserMemory, userBytes: number): Answer {
+    const { sessions } = this.#system.luo;
     const { task, process } = thread;
     const fd = process.reserveFd();
     if (fd < 0) return fd;
     const file =
       number === LIVEUPDATE_IOCTL_CREATE_SESSION
-        ? yield* luo.sessions.create(task, thread.argument, NAME_AT)
-        : yield* luo.sessions.retrieve(task, thread.argument, NAME_AT);
+        ? sessions.create(task, thread.argument, NAME_AT)
+        : sessions.retrieve(task, thread.argument, NAME_AT);
+    if (typeof file !== 'number') {
+      return after(file, (late) => this.#sessionFile(thread, fd, late, argument, userBytes));
+    }
+    return this.#sessionFile(thread, fd, file, argument, userBytes);
+  }
+
+  /** The descriptor and the answer for the file of a session, or a negative errno. */
+  #sessionFile(
+    thread: Thread,
+    fd: number,
+    file: FileHandle | number,
+    argument: UserMemory,
+    userBytes: number,
+  ): Answer {
+    const { process } = thread;
     if (file < 0) {
       process.returnFd(fd);
       return file;
     }
     thread.argument[FD_AT] = fd;
-    if (this.#waits(thread)) yield COPY_OUT;
-    const err = this.#respond(thread, argument, SESSION_ARGUMENT.size, userBytes);
-    if (err !== 0) {
-      process.returnFd(fd);
-      thread.dropped.push(file as FileHandle);
-      return err;
-    }
-    process.install(fd, file as FileHandle, true);
-    return 0;
+    const end = (): number => {
+      const err = this.#respond(thread, argument, SESSION_ARGUMENT.size, userBytes);
+      if (err !== 0) {
+        process.returnFd(fd);
+        thread.dropped.push(file as FileHandle);
+        return err;
+      }
+      process.install(fd, file as FileHandle, true);
+      return 0;
+    };
+    return this.#waits(thread) ? after(giveWay(COPY_OUT), end) : end();
   }
 
   /** Each waits for a reboot under way first. @kernel luo_session_ioctl */
@@ -229,15 +254,15 @@ export class LiveUpdateDevice {
     session: SessionHandle,
     argument: UserMemory,
     userBytes: number,
-  ): Op<number> {
+  ): Answer {
     const call = { thread, session, argument, userBytes };
     switch (number) {
+      case LIVEUPDATE_SESSION_FINISH:
+        return this.#finish(call);
       case LIVEUPDATE_SESSION_PRESERVE_FD:
         return this.#preserveFd(call);
       case LIVEUPDATE_SESSION_RETRIEVE_FD:
         return this.#retrieveFd(call);
-      case LIVEUPDATE_SESSION_FINISH:
-        return this.#finish(call);
       default:
         return this.#getName(call);
     }
@@ -251,7 +276,7 @@ export class LiveUpdateDevice {
     const { mutex } = sessions.table;
     const fd = thread.argument[FD_AT] as number;
     const token = tokenOf(thread);
-    yield* sessions.enter(task);
+    if (!sessions.tryEnter(task)) yield* sessions.waitEnter(task);
     if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
     let err = yield* files.preserve(task, session, token, fd, thread);
     if (err === 0) {
@@ -273,7 +298,7 @@ export class LiveUpdateDevice {
     const { task, process } = thread;
     const { mutex } = sessions.table;
     const token = tokenOf(thread);
-    yield* sessions.enter(task);
+    if (!sessions.tryEnter(task)) yield* sessions.waitEnter(task);
     const fd = process.reserveFd();
     let result = fd;
     if (fd >= 0) {
@@ -302,22 +327,31 @@ export class LiveUpdateDevice {
   }
 
   /** @kernel luo_session_finish */
-  *#finish({ thread, session, argument, userBytes }: SessionCall): Op<number> {
-    const { kernel, luo } = this.#system;
-    const { sessions } = luo;
-    const refused = kernel.has(FINISH_RESERVED) && thread.argument[RESERVED_AT] !== 0;
-    yield* sessions.enter(thread.task);
-    let err = refused ? -ERRNO.EINVAL : yield* sessions.finish(thread.task, session);
-    if (err === 0 && this.#waits(thread)) yield COPY_OUT;
-    if (err === 0) err = this.#respond(thread, argument, FINISH_ARGUMENT.size, userBytes);
-    sessions.leave(thread.task);
-    return err;
+  #finish({ thread, session, argument, userBytes }: SessionCall): Answer {
+    const { sessions } = this.#system.luo;
+    const { task } = thread;
+    const refused = this.#checksReserved && thread.argument[RESERVED_AT] !== 0;
+    const finish = (): Answer => {
+      const answer = refused ? -ERRNO.EINVAL : sessions.finish(task, session);
+      return answerThen(answer, (err) => this.#finished(thread, err, argument, userBytes));
+    };
+    return sessions.tryEnter(task) ? finish() : after(sessions.waitEnter(task), finish);
+  }
+
+  #finished(thread: Thread, finished: number, argument: UserMemory, userBytes: number): Answer {
+    const end = (): number => {
+      const err =
+        finished === 0 ? this.#respond(thread, argument, FINISH_ARGUMENT.size, userBytes) : finished;
+      this.#system.luo.sessions.leave(thread.task);
+      return err;
+    };
+    return finished === 0 && this.#waits(thread) ? after(giveWay(COPY_OUT), end) : end();
   }
 
   /** @kernel luo_session_get_name */
   *#getName({ thread, session, argument, userBytes }: SessionCall): Op<number> {
     const { sessions } = this.#system.luo;
-    yield* sessions.enter(thread.task);
+    if (!sessions.tryEnter(thread.task)) yield* sessions.waitEnter(thread.task);
     let err: number = -ERRNO.EINVAL;
     if (thread.argument[RESERVED_AT] === 0) {
       sessions.table.loadName(session, this.#name, 0);

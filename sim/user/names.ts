@@ -50,7 +50,8 @@ export class NameBook {
   write(id: number, words: Int32Array, at: number): void {
     if (id !== this.#id && (id !== this.#id + 1 || !this.#countUp())) this.#make(id);
     this.#id = id;
-    for (let k = 0; k < NAME_WORDS; k++) words[at + k] = this.#words[k] as number;
+    const own = this.#words;
+    for (let k = 0; k < NAME_WORDS; k++) words[at + k] = own[k] as number;
   }
 
   /** Makes the name at hand that of the next id; false where that takes more than counting up in its digits. */

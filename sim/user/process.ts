@@ -2,10 +2,11 @@
  * Processes and their descriptor tables. A process lives until it exits or its kernel is gone, whether or not a task
  * runs in it: an agent that made its sessions and sleeps keeps them.
  *
- *   descriptor -> struct file, a word each; the lowest free number is handed out
+ *   descriptor -> a word each: 31 close on exec | struct file; the lowest free number is handed out
  *   limit        RLIMIT_NOFILE, at most fs.nr_open
  *   credentials  root with all capabilities, or nobody with none
  */
+import { type Answer, after } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { NR_OPEN } from '../base/limits.ts';
@@ -20,8 +21,12 @@ import { ARGUMENT_WORDS } from './uapi.ts';
 
 /** A number that is taken and leads to no file of ours: reserved, or a standard stream. */
 const RESERVED = -1;
+const CLOSE_ON_EXEC = 1 << 31;
 /** stdin, stdout, stderr. */
 const STANDARD_STREAMS = 3;
+
+/** Whether the word of a descriptor has a file. */
+const leadsOn = (word: number): boolean => word !== 0 && word !== RESERVED;
 
 export class Process implements Stateful {
   readonly name: string;
@@ -36,7 +41,6 @@ export class Process implements Stateful {
   /** Threads that have not ended. */
   threads = 0;
   readonly #files: Column;
-  readonly #closeOnExec: Column;
   readonly #vfs: Vfs;
   /** Descriptors below this one are taken. */
   #next = 0;
@@ -51,7 +55,6 @@ export class Process implements Stateful {
     this.name = name;
     this.limit = limit;
     this.#files = new Column(system.kernel.storage, `${name} files`, NR_OPEN);
-    this.#closeOnExec = new Column(system.kernel.storage, `${name} close-on-exec`, NR_OPEN);
     this.#vfs = system.vfs;
     system.kernel.machine.journal.enlist(this);
     for (let fd = 0; fd < Math.min(STANDARD_STREAMS, limit); fd++) this.reserveFd();
@@ -80,9 +83,8 @@ export class Process implements Stateful {
 
   /** @kernel fd_install */
   install(fd: number, file: FileHandle, closeOnExec = false): void {
-    assert(this.#files.get(fd) === RESERVED, 'a file goes to a reserved descriptor');
-    this.#files.set(fd, file);
-    if (closeOnExec) this.#closeOnExec.set(fd, 1);
+    const reserved = this.#files.replace(fd, RESERVED, closeOnExec ? file | CLOSE_ON_EXEC : file);
+    assert(reserved, 'a file goes to a reserved descriptor');
   }
 
   /**
@@ -91,8 +93,8 @@ export class Process implements Stateful {
    */
   file(fd: number): FileHandle | number {
     if (fd < 0 || fd >= this.#top) return -ERRNO.EBADF;
-    const file = this.#files.get(fd);
-    return file > 0 ? file : -ERRNO.EBADF;
+    const word = this.#files.get(fd);
+    return leadsOn(word) ? word & ~CLOSE_ON_EXEC : -ERRNO.EBADF;
   }
 
   /** The file behind a descriptor that was opened, and not just named by O_PATH; or -EBADF. */
@@ -103,7 +105,8 @@ export class Process implements Stateful {
 
   /** Whether exec closes the descriptor. */
   closesOnExec(fd: number): boolean {
-    return this.#closeOnExec.get(fd) !== 0;
+    const word = this.#files.get(fd);
+    return leadsOn(word) && (word & CLOSE_ON_EXEC) !== 0;
   }
 
   /** Takes a file off its descriptor; the caller drops it. The file, or -EBADF. @kernel file_close_fd */
@@ -120,7 +123,7 @@ export class Process implements Stateful {
 
   /** The lowest open descriptor from `fd` on, or -1. */
   nextOpen(fd: number): number {
-    for (let at = fd; at < this.#top; at++) if (this.#files.get(at) > 0) return at;
+    for (let at = fd; at < this.#top; at++) if (leadsOn(this.#files.get(at))) return at;
     return -1;
   }
 
@@ -137,7 +140,6 @@ export class Process implements Stateful {
 
   #release(fd: number): void {
     this.#files.set(fd, 0);
-    if (this.#closeOnExec.get(fd) !== 0) this.#closeOnExec.set(fd, 0);
     this.#next = Math.min(this.#next, fd);
     this.open--;
   }
@@ -147,26 +149,27 @@ export class Process implements Stateful {
  * Drops a reference that a caller held; what release answers is not told.
  * @kernel fput @simplified releases at once, not in task work
  */
-export function* dropFile({ vfs }: System, task: Task, file: FileHandle): Op<number> {
+export function dropFile({ vfs }: System, task: Task, file: FileHandle): Answer {
   if (!vfs.put(file)) return 0;
   const released = vfs.release(task, file);
-  if (typeof released !== 'number') yield* released;
+  if (typeof released === 'number') return dropped(vfs, file);
+  return after(released, () => dropped(vfs, file));
+}
+
+function dropped(vfs: Vfs, file: FileHandle): number {
   vfs.free(file);
   return 0;
 }
 
 /**
- * Closes everything, ascending. (dropFile, unrolled: the chain of generators would grow too long.)
+ * Closes everything, ascending.
  * @kernel do_exit @simplified closes the descriptors, and nothing else of the process has to go
  */
-export function* exitProcess({ vfs }: System, task: Task, process: Process): Op<number> {
+export function* exitProcess(system: System, task: Task, process: Process): Op<number> {
   process.alive = false;
   for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd)) {
-    const file = process.detach(fd) as FileHandle;
-    if (!vfs.put(file)) continue;
-    const released = vfs.release(task, file);
-    if (typeof released !== 'number') yield* released;
-    vfs.free(file);
+    const dropping = dropFile(system, task, process.detach(fd) as FileHandle);
+    if (typeof dropping !== 'number') yield* dropping;
   }
   return 0;
 }

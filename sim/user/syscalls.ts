@@ -8,6 +8,7 @@
  *
  * A descriptor of O_PATH answers -EBADF to all but close, dup and fstat.
  */
+import type { Answer } from '../base/answer.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
@@ -123,7 +124,7 @@ export class Syscalls {
     });
   }
 
-  close({ task, process }: Thread, fd: number): Op<number> | number {
+  close({ task, process }: Thread, fd: number): Answer {
     this.#system.kernel.enterSyscall();
     const file = process.detach(fd);
     return file < 0 ? file : dropFile(this.#system, task, file as FileHandle);

@@ -38,12 +38,13 @@ export function copyStructIn(
     if (i >= source.readable) return -ERRNO.EFAULT;
     if (byteOf(source.words, i) !== 0) return -ERRNO.E2BIG;
   }
+  const { words: from } = source;
   const words = bytes >>> 2;
   const given = Math.min(userBytes, bytes);
   if (source.readable < given) return -ERRNO.EFAULT;
-  for (let k = 0; k < words; k++) {
-    target[k] = k * 4 + 4 <= given ? (source.words[k] as number) : partialWord(source.words, k, given);
-  }
+  const whole = given >>> 2;
+  for (let k = 0; k < whole; k++) target[k] = from[k] as number;
+  for (let k = whole; k < words; k++) target[k] = partialWord(from, k, given);
   return 0;
 }
 
@@ -55,10 +56,11 @@ export function respond(target: UserMemory, source: Int32Array, bytes: number, u
   const wanted = Math.min(userBytes, bytes);
   const count = Math.min(wanted, target.writable);
   const whole = count >>> 2;
-  for (let k = 0; k < whole; k++) target.words[k] = source[k] as number;
+  const { words } = target;
+  for (let k = 0; k < whole; k++) words[k] = source[k] as number;
   const mask = (1 << ((count & 3) * 8)) - 1;
   if (mask !== 0) {
-    target.words[whole] = ((target.words[whole] as number) & ~mask) | ((source[whole] as number) & mask);
+    words[whole] = ((words[whole] as number) & ~mask) | ((source[whole] as number) & mask);
   }
   return count < wanted ? -ERRNO.EFAULT : 0;
 }

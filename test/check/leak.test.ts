@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { settle } from '../../sim/base/answer.ts';
 import { definePoint } from '../../sim/base/point.ts';
 import { order, type Phys, pfn, pfnOf } from '../../sim/base/units.ts';
 import type { System } from '../../sim/boot/boot.ts';
@@ -236,7 +237,9 @@ describe('objects', () => {
       'a file on no descriptor',
       (system) => {
         inTask(system, function* (task) {
-          yield* system.luo.sessions.retrieve(task, Int32Array.from([0x3173, ...Array(15).fill(0)]), 0);
+          yield* settle(
+            system.luo.sessions.retrieve(task, Int32Array.from([0x3173, ...Array(15).fill(0)]), 0),
+          );
         });
       },
       /4 filp objects live, 3 are open or in a session/,

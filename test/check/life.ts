@@ -3,6 +3,7 @@
  * it. Defects are planted by reaching into memory, tables and trackers from outside.
  */
 import { expect } from 'vitest';
+import { settle } from '../../sim/base/answer.ts';
 import type { Phys } from '../../sim/base/units.ts';
 import type { System } from '../../sim/boot/boot.ts';
 import { checkOwnership } from '../../sim/check/frames.ts';
@@ -35,7 +36,7 @@ export function create(system: System, count: number, first = 0): FileHandle[] {
   const files: FileHandle[] = [];
   inTask(system, function* (task) {
     for (let n = first; n < first + count; n++) {
-      const file = yield* system.luo.sessions.create(task, nameWords(`s${n}`), 0);
+      const file = yield* settle(system.luo.sessions.create(task, nameWords(`s${n}`), 0));
       expect(file).toBeGreaterThan(0);
       files.push(file as FileHandle);
     }
@@ -45,7 +46,7 @@ export function create(system: System, count: number, first = 0): FileHandle[] {
 
 export function close(system: System, files: readonly FileHandle[]): void {
   inTask(system, function* (task) {
-    for (const file of files) yield* dropFile(system, task, file);
+    for (const file of files) yield* settle(dropFile(system, task, file));
   });
 }
 
@@ -56,7 +57,7 @@ export function retrieve(system: System, count: number): FileHandle[] {
   inTask(system, function* (task) {
     expect(yield* sessions.deserialize(task)).toBe(0);
     for (let n = 0; n < count; n++) {
-      const file = yield* sessions.retrieve(task, nameWords(`s${n}`), 0);
+      const file = yield* settle(sessions.retrieve(task, nameWords(`s${n}`), 0));
       expect(file).toBeGreaterThan(0);
       files.push(file as FileHandle);
     }

@@ -12,6 +12,7 @@
  */
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect, it } from 'vitest';
+import { settle } from '../../sim/base/answer.ts';
 import type { Fault } from '../../sim/base/decisions.ts';
 import { ERRNO } from '../../sim/base/errno.ts';
 import { bytesOf } from '../../sim/base/units.ts';
@@ -208,7 +209,7 @@ describe('v6.19, where finalize fails after all is serialized', () => {
     expect(reboot(failed.system)).toBe(-ERRNO.EAGAIN);
     const { system } = failed;
     inTask(system, function* (task) {
-      yield* system.luo.sessions.release(task, system.luo.sessions.outgoing.tail);
+      yield* settle(system.luo.sessions.release(task, system.luo.sessions.outgoing.tail));
     });
     const difference = differenceOf(failed, done(V6_19, [5, 'close'], false));
     expect(difference).toEqual({

@@ -42,7 +42,6 @@ function createMany(user: Caller, count: number): [number, number] {
       names.write(base + made, argument.words, SESSION_ARGUMENT.at.name / 4);
       const call = user.device.ioctl(thread, user.fd, LIVEUPDATE_IOCTL_CREATE_SESSION, argument);
       const result = typeof call === 'number' ? call : yield* call;
-      if (typeof result !== 'number') return yield* result;
       if (result < 0) return result;
     }
     return 0;

@@ -256,7 +256,7 @@ describe('sort-at-deserialize', () => {
   it('looks for duplicates when all have joined, and only then', () => {
     const world = new World('sort-at-deserialize', 'incoming');
     for (const i of [1, 2, 1]) {
-      expect(world.list.taken(wordsOf(i), 0)).toBe(false);
+      expect(world.list.taken(world.table.alloc(wordsOf(i), 0))).toBe(false);
       expect(world.append(i)).toBe(0);
     }
     expect(world.steps('hop')).toBe(0);
@@ -280,7 +280,7 @@ describe('sort-at-deserialize', () => {
   it('scans what is created', () => {
     const world = new World('sort-at-deserialize', 'outgoing');
     for (let i = 0; i < 9; i++) world.append(i);
-    expect(world.taken('hop', () => world.list.taken(wordsOf(9), 0))).toBe(9);
+    expect(world.taken('hop', () => world.list.taken(world.table.alloc(wordsOf(9), 0)))).toBe(9);
   });
 });
 

@@ -49,6 +49,8 @@ class Pages {
 }
 
 const RECORD = 5;
+/** Words of an object in its row, with the cache's own. */
+const ROW = 4;
 
 class World {
   readonly storage: Storage = { pool: new PiecePool(), journal: new Journal() };
@@ -60,13 +62,15 @@ class World {
   readonly dead: number[] = [];
 
   constructor(bytes: number) {
-    this.cache = new SlabCache(this.storage, 'thing', bytes, this.pages);
+    this.cache = new SlabCache(this.storage, 'thing', bytes, this.pages, { rowWords: ROW });
     this.record = this.cache.records('thing record', RECORD);
     this.storage.journal.enlist(this.pages);
   }
 
+  /** What an object contains, beside its row and in it. */
   row(index: number): number[] {
-    return Array.from({ length: RECORD }, (_, k) => this.record.get(index * RECORD + k));
+    const beside = Array.from({ length: RECORD }, (_, k) => this.record.get(index * RECORD + k));
+    return [...beside, ...[1, 2, 3].map((word) => this.cache.objects.get(index * ROW + word))];
   }
 
   alloc(value: number): number {
@@ -79,8 +83,10 @@ class World {
       return 0;
     }
     expect(this.live.has(handle)).toBe(false);
-    expect(this.row(this.cache.index(handle))).toEqual([0, 0, 0, 0, 0]);
+    expect(this.row(this.cache.index(handle))).toEqual(Array(8).fill(0));
     for (let k = 0; k < RECORD; k++) this.record.set(this.cache.index(handle) * RECORD + k, value);
+    this.cache.openRow(handle, 1, 2).fill(value, this.cache.rowAt(handle) + 1, this.cache.rowAt(handle) + 3);
+    this.cache.objects.set(this.cache.wordOf(handle, 3), value);
     this.live.set(handle, value);
     return handle;
   }
@@ -91,7 +97,7 @@ class World {
     this.cache.free(handle);
     this.live.delete(handle);
     this.dead.push(handle);
-    expect(this.row(handle & INDEX_MASK)).toEqual([POISON, POISON, POISON, POISON, POISON]);
+    expect(this.row(handle & INDEX_MASK)).toEqual(Array(8).fill(POISON));
   }
 
   /** Everything that must hold at any moment. */
@@ -108,7 +114,8 @@ class World {
       expect(index).toBeLessThan(cache.indexEnd);
       indices.add(index);
       addresses.push(cache.physOf(handle));
-      expect(this.row(index)).toEqual([value, value, value, value, value]);
+      expect(this.row(index)).toEqual(Array(8).fill(value));
+      expect(cache.row(handle)[cache.rowAt(handle) + 1]).toBe(value);
     }
     expect(indices.size).toBe(this.live.size);
     addresses.sort((a, b) => a - b);
@@ -130,6 +137,8 @@ class World {
     expect(stale.filter((handle) => cache.isLive(handle))).toEqual([]);
     for (const handle of stale.slice(-3)) {
       expect(() => cache.index(handle)).toThrow(UseAfterFree);
+      expect(() => cache.row(handle)).toThrow(UseAfterFree);
+      expect(() => cache.wordOf(handle, 1)).toThrow(UseAfterFree);
       expect(() => cache.physOf(handle)).toThrow(UseAfterFree);
       expect(() => cache.free(handle)).toThrow(UseAfterFree);
     }

@@ -1,12 +1,13 @@
 /*
  * A process with a thread that calls the live-update interface directly, one call at a time.
  */
+import { type Answer, settle } from '../../sim/base/answer.ts';
 import type { Op } from '../../sim/base/point.ts';
 import type { System } from '../../sim/boot/boot.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
 import { putName } from '../../sim/luo/name.ts';
 import type { Task } from '../../sim/sched/task.ts';
-import { type Ioctl, LiveUpdateDevice } from '../../sim/user/liveupdate.ts';
+import { LiveUpdateDevice } from '../../sim/user/liveupdate.ts';
 import { dropFile, Process, Thread } from '../../sim/user/process.ts';
 import { type Stat, Syscalls } from '../../sim/user/syscalls.ts';
 import { UserMemory } from '../../sim/user/uaccess.ts';
@@ -136,7 +137,7 @@ export class Caller {
   }
 
   /** Runs one call in a task of its own, with what it defers to its return. */
-  call(body: (thread: Thread) => Ioctl): number {
+  call(body: (thread: Thread) => Answer): number {
     const { system, process } = this;
     return inTask(system, (task) => whole(system, task, new Thread(task, process), body));
   }
@@ -166,10 +167,9 @@ export function sessionArgument(name: string): UserMemory {
   return argument;
 }
 
-function* whole(system: System, task: Task, thread: Thread, body: (thread: Thread) => Ioctl): Op<number> {
+function* whole(system: System, task: Task, thread: Thread, body: (thread: Thread) => Answer): Op<number> {
   const called = body(thread);
-  let result = typeof called === 'number' ? called : yield* called;
-  if (typeof result !== 'number') result = yield* result;
-  for (const file of thread.dropped) yield* dropFile(system, task, file);
+  const result = typeof called === 'number' ? called : yield* called;
+  for (const file of thread.dropped) yield* settle(dropFile(system, task, file));
   return result;
 }

@@ -3,6 +3,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { settle } from '../../sim/base/answer.ts';
 import { ERRNO } from '../../sim/base/errno.ts';
 import { NR_OPEN } from '../../sim/base/limits.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
@@ -139,7 +140,7 @@ describe('an exit', () => {
             const handle = process.detach(fd);
             if (handle < 0) continue;
             const number = vfs.privateData(handle as FileHandle);
-            yield* dropFile(system, task, handle as FileHandle);
+            yield* settle(dropFile(system, task, handle as FileHandle));
             if (released.includes(number)) alone.add(number);
             const left = lastOf(process, number);
             if (left === -1) last.delete(number);
@@ -165,7 +166,7 @@ describe('an exit', () => {
         expect(released).toEqual(own.sort(([, x], [, y]) => x - y).map(([number]) => number));
         expect(vfs.open).toBe(open + shared.length);
         inTask(system, function* (task) {
-          for (const handle of shared) yield* dropFile(system, task, handle);
+          for (const handle of shared) yield* settle(dropFile(system, task, handle));
           return 0;
         });
         expect(vfs.open).toBe(open);
