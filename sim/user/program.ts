@@ -17,8 +17,11 @@ export type Action =
   | { readonly do: 'close-device' }
   /** On every one of the names, in order, until one fails. */
   | { readonly do: SessionVerb; readonly names: Names }
-  /** memfd_create with MFD_ALLOW_SEALING for every name, then ftruncate to so many bytes. */
-  | { readonly do: 'memfd'; readonly names: Names; readonly bytes: number }
+  /**
+   * memfd_create with MFD_ALLOW_SEALING for every name, then ftruncate to so many bytes. Its memory comes in folios of
+   * `folios` bytes where it can: what shmem_enabled allows; of a page, unless given.
+   */
+  | { readonly do: 'memfd'; readonly names: Names; readonly bytes: number; readonly folios?: number }
   /** pwrite of `bytes` bytes of the pattern of a seed. */
   | {
       readonly do: 'write';
