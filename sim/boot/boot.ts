@@ -28,7 +28,7 @@ import { readScratchArray } from '../kho/scratch.ts';
 import { Luo } from '../luo/core.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { BootParams, Machine } from '../machine/machine.ts';
-import { PageFault } from '../machine/ram.ts';
+import { PageFault } from '../machine/page_fault.ts';
 import {
   COLD_IMAGE_PHYS,
   FIRMWARE_BYTES,

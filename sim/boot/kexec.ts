@@ -155,11 +155,11 @@ const NO_HANDOVER: JumpPlan = {
   scratchPhys: 0 as Phys,
   scratch: [],
   segments: [],
-  kept: () => false,
+  kept: () => 0,
 };
 
-/** Frames that the next kernel must find as they are: preserved blocks and the tracker's own pages. */
-function keptFrames(kho: Kho): (frame: Pfn) => boolean {
+/** How many of some frames the next kernel must find as they are: preserved blocks and the tracker's own pages. */
+function keptFrames(kho: Kho): (first: Pfn, pages: number) => number {
   let starts: Float64Array | undefined;
   let ends: Float64Array;
   const collect = (): Float64Array => {
@@ -173,15 +173,24 @@ function keptFrames(kho: Kho): (frame: Pfn) => boolean {
     ends = Float64Array.from(ranges, (range) => range[1]);
     return Float64Array.from(ranges, (range) => range[0]);
   };
-  return (frame) => {
+  return (first, pages) => {
     starts ??= collect();
     let low = 0;
     let high = starts.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((starts[middle] as number) <= frame) low = middle + 1;
+      if ((starts[middle] as number) <= first) low = middle + 1;
       else high = middle;
     }
-    return low > 0 && frame < (ends[low - 1] as number);
+    let kept = 0;
+    // What is preserved twice counts once: what was counted up to here begins anew.
+    let from: number = first;
+    for (let i = Math.max(low - 1, 0); i < starts.length && (starts[i] as number) < first + pages; i++) {
+      const end = Math.min(ends[i] as number, first + pages);
+      const start = Math.max(starts[i] as number, from);
+      kept += Math.max(end - start, 0);
+      from = Math.max(from, end);
+    }
+    return kept;
   };
 }

@@ -19,7 +19,7 @@ import { EndlessWalk } from '../kho/radix.ts';
 import { readScratchArray, scratchOverlap } from '../kho/scratch.ts';
 import type { PageTracker } from '../kho/tracker.ts';
 import type { Owner } from '../machine/frames.ts';
-import { PageFault } from '../machine/ram.ts';
+import { PageFault } from '../machine/page_fault.ts';
 import { type SlabCache, UseAfterFree } from '../machine/slab.ts';
 import { type Census, type FrameRange, freePages, hexBlock, Tally, takeCensus } from './census.ts';
 import { type OwnerRule, ruleOf } from './owners.ts';

@@ -7,7 +7,7 @@ import { type Pfn, pagesOf, physOf } from '../base/units.ts';
 import type { System } from '../boot/boot.ts';
 import { UPTODATE } from '../files/page_cache.ts';
 import type { InodeHandle } from '../files/shmem_inode.ts';
-import { FILL_BYTES, patternWord } from '../user/contents.ts';
+import { FILL_BYTES, patternWord } from '../machine/stamps.ts';
 
 /** Bytes of the pattern of a seed; every: again at each multiple of it. Zeroes where `seed` is undefined. */
 interface Write {
@@ -64,36 +64,76 @@ export class ModelFile {
     if (this.uncertain) return undefined;
     const size = shmem.inodes.size(inode);
     if (size !== this.size) return `it has ${size} bytes, ${this.size} were there`;
-    const wanted = this.#pages();
-    for (const folio of shmem.cache.of(inode)) {
+    const folios = [...shmem.cache.of(inode)].sort((x, y) => shmem.cache.index(x) - shmem.cache.index(y));
+    let next = 0;
+    for (const folio of folios) {
       const first = shmem.cache.index(folio);
       const pages = pagesOf(shmem.cache.order(folio));
-      for (let i = 0; i < pages; i++) {
-        const wrong = this.#pageDiffers(system, folio, first + i, i);
-        if (wrong !== undefined) return wrong;
-        wanted.delete(first + i);
-      }
+      const wrong = this.#holeDiffers(next, first) ?? this.#folioDiffers(system, folio, first, pages);
+      if (wrong !== undefined) return wrong;
+      next = first + pages;
     }
-    const [missing] = wanted;
-    return missing === undefined ? undefined : `page ${missing} reads as zeroes, and was written`;
+    return this.#holeDiffers(next, Math.ceil(this.size / PAGE_SIZE));
   }
 
-  /** Pages whose expected contents are not all zero. */
-  #pages(): Set<number> {
-    const pages = new Set<number>();
+  /** Pages [first, last) have no folio: whether anything was written there. */
+  #holeDiffers(first: number, last: number): string | undefined {
+    for (const index of this.#pages(first, last)) {
+      if (this.#expect(index)) return `page ${index} reads as zeroes, and was written`;
+    }
+    return undefined;
+  }
+
+  /** By their stamps where the memory of the folio has them, and should; else byte by byte. */
+  #folioDiffers(system: System, folio: Pfn, first: number, pages: number): string | undefined {
+    const { shmem } = system.files;
+    const isUptodate = shmem.cache.has(folio, UPTODATE);
+    if (isUptodate && this.#isStamped(system, folio, shmem.cache.order(folio), first)) return undefined;
+    for (let i = 0; i < pages; i++) {
+      if (isUptodate && this.#isStamped(system, (folio + i) as Pfn, 0, first + i)) continue;
+      const wrong = this.#pageDiffers(system, folio, first + i, i);
+      if (wrong !== undefined) return wrong;
+    }
+    return undefined;
+  }
+
+  /** Whether a block of memory has the stamp that it should have. */
+  #isStamped(system: System, block: Pfn, order: number, first: number): boolean {
+    const stamp = system.kernel.machine.ram.stampOf(block, order);
+    const expected = stamp === undefined ? undefined : this.#stamp(first, 2 ** order);
+    if (stamp === undefined || expected === undefined) return false;
+    return stamp.seed === (expected.seed | 0) && stamp.every === expected.every && stamp.index === first;
+  }
+
+  /** The pattern that pages are whole; undefined where they are not, or nobody need know. */
+  #stamp(first: number, pages: number): { readonly seed: number; readonly every: number } | undefined {
+    const [start, stop] = [first * PAGE_SIZE, (first + pages) * PAGE_SIZE];
+    const reach = ({ at, end }: Write): boolean => at < stop && end > start;
+    const last = this.#writes.findLastIndex(reach);
+    const write = this.#writes[last];
+    if (write?.seed === undefined || write.at > start || stop > this.size) return undefined;
+    const { seed, every } = write;
+    if (every === 0) return write.end >= stop ? { seed, every } : undefined;
+    // Between its words a fill leaves what was there: nothing, where it is the first.
+    const wordsEnd = Math.ceil(stop / every) * every - every + FILL_BYTES;
+    const isFirst = last === this.#writes.findIndex(reach);
+    return isFirst && every % FILL_BYTES === 0 && write.end >= wordsEnd ? { seed, every } : undefined;
+  }
+
+  /** Pages of [first, last) in which something was written, some more than once. */
+  *#pages(first: number, last: number): Generator<number, void, void> {
+    const [start, stop] = [first * PAGE_SIZE, last * PAGE_SIZE];
     for (const { at, end, every, seed } of this.#writes) {
-      if (seed === undefined) {
-        for (const index of pages) if (!this.#expect(index)) pages.delete(index);
-        continue;
-      }
-      const stop = Math.min(end, this.size);
-      for (let pos = at; pos < stop; pos = every === 0 ? pos - (pos % PAGE_SIZE) + PAGE_SIZE : pos + every) {
-        pages.add(Math.floor(pos / PAGE_SIZE));
-        if (every !== 0 && (pos % PAGE_SIZE) + FILL_BYTES > PAGE_SIZE)
-          pages.add(Math.floor(pos / PAGE_SIZE) + 1);
+      if (seed === undefined) continue;
+      const from =
+        every === 0 ? Math.max(at, start) : Math.max(Math.floor((start - FILL_BYTES) / every), 0) * every;
+      for (let pos = from; pos < Math.min(end, stop, this.size); ) {
+        const page = Math.floor(pos / PAGE_SIZE);
+        if (page >= first) yield page;
+        if (every !== 0 && page + 1 < last && (pos % PAGE_SIZE) + FILL_BYTES > PAGE_SIZE) yield page + 1;
+        pos = every === 0 ? (page + 1) * PAGE_SIZE : pos + every;
       }
     }
-    return pages;
   }
 
   #pageDiffers(system: System, folio: Pfn, index: number, i: number): string | undefined {
@@ -147,7 +187,11 @@ function put(seed: number | undefined, from: number, to: number, start: number):
     page.fill(0, from - start, to - start);
     return;
   }
-  for (let at = from; at < to; at++) {
+  const byte = (at: number): void => {
     page[at - start] = (patternWord(seed, at - (at % 4)) >>> ((at % 4) * 8)) & 0xff;
-  }
+  };
+  let at = from;
+  for (; at < to && at % 4 !== 0; at++) byte(at);
+  for (; at + 4 <= to; at += 4) words[(at - start) / 4] = patternWord(seed, at);
+  for (; at < to; at++) byte(at);
 }

@@ -14,14 +14,17 @@ import { hex, type Pfn, type Phys, roundUp } from '../base/units.ts';
 import { KEXEC_METADATA_NODE } from '../kho/abi.ts';
 import type { ScratchArea } from '../kho/scratch.ts';
 import { GarbageMap } from '../machine/garbage.ts';
+import { Journal } from '../machine/journal.ts';
 import type { MachineParams } from '../machine/machine.ts';
+import { PiecePool } from '../machine/pool.ts';
+import { Stamps } from '../machine/stamps.ts';
 import { ELF_MAGIC, readElfCore } from './elf_core.ts';
 import { extractedImage, extractParts } from './extracted_image.ts';
 import { FileRuns, type OnScan } from './file_runs.ts';
 import { namesBeside, OpenFile, readPieces, readWhole } from './host_file.ts';
 import { ImageMemory, KeptPages, type MemoryRange } from './image_memory.ts';
 import type { Doubt, ImageKind } from './image_report.ts';
-import { decodeRamFile, RAM_FILE_MAGIC } from './ram_file.ts';
+import { decodeRamFile, RAM_FILE_MAGIC, type RamFileHeader } from './ram_file.ts';
 
 /** What the file itself says of the scratch areas. */
 export type FileScratch =
@@ -99,16 +102,25 @@ const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (letter) => l
 const beginsWith = (bytes: Uint8Array, magic: Uint8Array): boolean =>
   bytes.length >= magic.length && magic.every((byte, i) => bytes[i] === byte);
 
+/** Pages that are not in a RAM file. */
+function untouchedOf({ garbage, stamps = [] }: RamFileHeader): (frame: Pfn) => Int32Array {
+  const regions = new GarbageMap(garbage);
+  const stamped = new Stamps({ pool: new PiecePool(), journal: new Journal() });
+  for (const stamp of stamps) stamped.put(stamp.first, stamp.order, stamp);
+  return (frame) => {
+    const words = new Int32Array(PAGE_SIZE / 4);
+    const address = frame * PAGE_SIZE;
+    if (!stamped.fillPage(words, 0, address)) regions.fillPage(words, 0, address);
+    return words;
+  };
+}
+
 function ramFileImage(file: OpenFile, { path }: ImageRequest): Image | string {
   const decoded = decodeRamFile(readPieces(path));
   if (typeof decoded === 'string') return decoded;
   const { header, pages } = decoded;
-  const garbage = new GarbageMap(header.garbage);
-  const untouched = (frame: Pfn): Int32Array => {
-    const words = new Int32Array(PAGE_SIZE / 4);
-    garbage.fillPage(words, 0, frame * PAGE_SIZE);
-    return words;
-  };
+  const untouched = untouchedOf(header);
+
   const kept = new Map<number, Int32Array>(pages.map(({ frame, words }) => [frame, words]));
   const { machine, fdtPhys, scratchPhys } = header;
   return {

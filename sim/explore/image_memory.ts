@@ -11,7 +11,7 @@ import { PAGE_SIZE } from '../base/limits.ts';
 import { type Pfn, type Phys, physOf } from '../base/units.ts';
 import type { Memory } from '../check/anatomy.ts';
 import type { Backdrop } from '../machine/garbage.ts';
-import { PageFault } from '../machine/ram.ts';
+import { PageFault } from '../machine/page_fault.ts';
 
 /** Bytes [start, end). */
 export interface MemoryRange {

@@ -6,7 +6,7 @@ import type { Booting } from '../boot/boot.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
 import { EndlessWalk } from '../kho/radix.ts';
 import type { SessionHandle, SessionTable } from '../luo/session_table.ts';
-import { PageFault } from '../machine/ram.ts';
+import { PageFault } from '../machine/page_fault.ts';
 import { UseAfterFree } from '../machine/slab.ts';
 import type { LockId, LockRegistry } from '../sched/lock.ts';
 

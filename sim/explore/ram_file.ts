@@ -12,16 +12,18 @@
  * page what becomes of what was written, and inside a garbage region a missing page would not read as zero.
  */
 import { Digest } from '../base/digest.ts';
-import { PAGE_SIZE } from '../base/limits.ts';
+import { MAX_PAGE_ORDER, PAGE_SIZE } from '../base/limits.ts';
 import { type Pfn, type Phys, physOf } from '../base/units.ts';
 import type { Ram } from '../machine/ram.ts';
+import { FILL_BYTES, type StampedBlock } from '../machine/stamps.ts';
 import { isObject, isWhole } from './program_json.ts';
 import type { Jump } from './run.ts';
 import type { RunInput } from './run_input.ts';
 import { runInputError } from './run_input_json.ts';
 
-/** 2: faults, departures and corruptions. */
-export const RAM_FILE_SCHEMA_VERSION = 2;
+/** 2: faults, departures and corruptions. 3: stamps; without them it is read as 2 is. */
+export const RAM_FILE_SCHEMA_VERSION = 3;
+const SCHEMA_VERSION_MIN = 2;
 
 export interface RamFileHeader extends RunInput {
   readonly schemaVersion: typeof RAM_FILE_SCHEMA_VERSION;
@@ -32,6 +34,8 @@ export interface RamFileHeader extends RunInput {
   readonly fdtPhys: number;
   readonly scratchPhys: number;
   readonly garbage: readonly { readonly start: Phys; readonly bytes: number; readonly seed: number }[];
+  /** Blocks that are a pattern, but for the pages of them that are in the file: machine/stamps.ts. */
+  readonly stamps?: readonly StampedBlock[];
   readonly pages: number;
 }
 
@@ -104,6 +108,7 @@ function headerLine(input: RunInput, jump: Jump, pages: number): Uint8Array {
     fdtPhys: jump.params.fdtPhys,
     scratchPhys: jump.params.scratchPhys,
     garbage: jump.params.ram.garbageRegions(),
+    stamps: jump.params.ram.stampedBlocks(),
     pages,
   };
   const bytes = new TextEncoder().encode(JSON.stringify(header));
@@ -131,6 +136,7 @@ export function decodeRamFile(pieces: Iterable<Uint8Array>): RamFile | string {
 /** Makes RAM what the file says. */
 export function placeRamFile({ header, pages }: RamFile, ram: Ram): void {
   ram.clear(header.garbage);
+  for (const stamp of header.stamps ?? []) ram.stampPages(stamp.first as Pfn, 2 ** stamp.order, stamp);
   for (const { frame, words } of pages) ram.storeWords(physOf(frame), words, 0, PAGE_WORDS);
 }
 
@@ -149,22 +155,42 @@ function readHeader(reader: Reader): RamFileHeader | string {
     return `is damaged: its header is no JSON; ${REMEDY}`;
   }
   const version = isObject(header) ? header.schemaVersion : undefined;
-  if (isWhole(version, 1e6) && version !== RAM_FILE_SCHEMA_VERSION) {
+  if (isWhole(version, 1e6) && !isReadable(version)) {
     return `has layout ${version}, this luosim reads layout ${RAM_FILE_SCHEMA_VERSION}; ${REMEDY}`;
   }
   const error = headerError(header);
   return error === undefined ? (header as RamFileHeader) : `has a wrong header: ${error}; ${REMEDY}`;
 }
 
+const isReadable = (version: unknown): boolean =>
+  isWhole(version, RAM_FILE_SCHEMA_VERSION) && version >= SCHEMA_VERSION_MIN;
+
 function headerError(header: unknown): string | undefined {
   if (!isObject(header)) return 'it is no object';
-  if (header.schemaVersion !== RAM_FILE_SCHEMA_VERSION) return 'schemaVersion is no number';
+  if (!isReadable(header.schemaVersion)) return 'schemaVersion is no number';
   const error = runInputError(header);
   if (error !== undefined) return error;
   const { machine, program } = header as unknown as RunInput;
   const jumps = program.generations.length - 1;
   if (!isWhole(header.generation, jumps - 1)) return `generation is none of the ${jumps} that jump`;
-  return addressError(header, machine.ramBytes);
+  return addressError(header, machine.ramBytes) ?? stampsError(header.stamps ?? [], machine.ramBytes);
+}
+
+/** Stamps are ascending, aligned, apart, and in memory. */
+function stampsError(stamps: unknown, ramBytes: number): string | undefined {
+  if (!Array.isArray(stamps)) return 'stamps is no list';
+  let end = 0;
+  for (const [i, stamp] of (stamps as unknown[]).entries()) {
+    if (!isObject(stamp)) return `stamps[${i}] is no object`;
+    const { first, order, seed, every, index } = stamp;
+    const isBlock = isWhole(order, MAX_PAGE_ORDER) && isWhole(first, ramBytes / PAGE_SIZE - 2 ** order);
+    if (!isBlock || first % 2 ** order !== 0 || first < end) return `stamps[${i}] is no block of pages`;
+    if (typeof seed !== 'number' || seed !== (seed | 0)) return `stamps[${i}].seed is no 32-bit number`;
+    if (!isWhole(every, 2 ** 32 - 1) || every % FILL_BYTES !== 0) return `stamps[${i}].every is no distance`;
+    if (!isWhole(index, 2 ** 41)) return `stamps[${i}].index is no page of a file`;
+    end = first + 2 ** order;
+  }
+  return undefined;
 }
 
 function addressError(header: Readonly<Record<string, unknown>>, ramBytes: number): string | undefined {

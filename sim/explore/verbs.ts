@@ -6,7 +6,8 @@
  *   preserve ram-%d 0..3 in vm token 7   { do: 'preserve', names: ..., session: plainName('vm'), token: 7 }
  *   kho-test save                    { do: 'kho-test', phase: 'save' }
  */
-import { FILL_BYTES } from '../user/contents.ts';
+import { PAGE_SIZE } from '../base/limits.ts';
+import { FILL_BYTES } from '../machine/stamps.ts';
 import { type Names, NUMBERS_MAX } from '../user/names.ts';
 import { OPEN_KINDS } from '../user/other_files.ts';
 import type { Action, Verb } from '../user/program.ts';
@@ -22,12 +23,16 @@ import {
   writtenSize,
 } from './program_words.ts';
 
-/** What an action has under a name of its own. */
+/** HPAGE_PMD_SIZE: shmem has no larger ones. */
+const FOLIO_BYTES_MAX = 2 * 2 ** 20;
+
+/** What an action has under a name of its own. One that may be left out is undefined then. */
 interface Operand<T> {
   /** For people: what there should be. */
   readonly usage: string;
   /** Takes its words; throws Wrong. */
   readonly read: (words: Words) => T;
+  /** Nothing where it is left out. */
   readonly write: (value: T) => string;
   /** Why the value is no such operand, said with its place; undefined where it is. */
   readonly error: (value: unknown, at: string) => string | undefined;
@@ -40,7 +45,7 @@ type ActionOf<V extends Verb, A extends Action = Action> = A extends Action
   : never;
 
 type OperandsOf<V extends Verb> = {
-  readonly [Field in Exclude<keyof ActionOf<V>, 'do'>]: Operand<ActionOf<V>[Field]>;
+  readonly [Field in Exclude<keyof ActionOf<V>, 'do'>]-?: Operand<ActionOf<V>[Field]>;
 };
 
 const NAMES: Operand<Names> = {
@@ -113,6 +118,25 @@ const BYTES: Operand<number> = {
   error: number('bytes').error,
 };
 
+/** Bytes of a folio, like 2M; of a page, where it is left out. */
+const FOLIOS: Operand<number | undefined> = {
+  usage: '[folios SIZE]',
+  read: (words) => {
+    if (words.peek()?.text !== 'folios') return undefined;
+    words.expect('folios');
+    const column = words.peek()?.column ?? 1;
+    const bytes = takeSize(words, 'the size of a folio');
+    if (isFolio(bytes)) return bytes;
+    throw new Wrong(column, `no folio has ${writtenSize(bytes)}: give 8K, 16K and so on to 2M`);
+  },
+  write: (bytes) => (bytes === undefined ? '' : `folios ${writtenSize(bytes)}`),
+  error: (value, at) =>
+    value === undefined || isFolio(value) ? undefined : `${at} is none of 8 KiB, 16 KiB and so on to 2 MiB`,
+};
+
+const isFolio = (bytes: unknown): bytes is number =>
+  typeof bytes === 'number' && bytes > PAGE_SIZE && bytes <= FOLIO_BYTES_MAX && (bytes & (bytes - 1)) === 0;
+
 /** The same, behind a word. */
 const behind = <T>(word: string, operand: Operand<T>): Operand<T> => ({
   usage: `${word} ${operand.usage}`,
@@ -142,7 +166,7 @@ const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   finish: { names: NAMES },
   dup: { names: NAMES },
   close: { names: NAMES },
-  memfd: { names: NAMES, bytes: BYTES },
+  memfd: { names: NAMES, bytes: BYTES, folios: FOLIOS },
   'open-file': { names: NAMES, kind: behind('kind', oneOf(...OPEN_KINDS)) },
   write: { names: NAMES, at: number('at'), bytes: BYTES, seed: number('seed') },
   fill: { names: NAMES, every: number('every', FILL_BYTES), seed: number('seed') },
@@ -180,7 +204,8 @@ export function readAction(verb: Verb, words: Words): Action {
   const action: Record<string, unknown> = { do: verb };
   const usage: string[] = [verb];
   for (const [field, operand] of operandsOf(verb)) {
-    action[field] = operand.read(words);
+    const value = operand.read(words);
+    if (value !== undefined) action[field] = value;
     usage.push(operand.usage);
   }
   words.end(`give ${usage.join(' ')}`);
@@ -191,7 +216,7 @@ export function readAction(verb: Verb, words: Words): Action {
 export function writtenAction(action: Action): string {
   const fields = action as unknown as Readonly<Record<string, unknown>>;
   const operands = operandsOf(action.do).map(([field, operand]) => operand.write(fields[field]));
-  return [action.do, ...operands].join(' ');
+  return [action.do, ...operands].filter((words) => words !== '').join(' ');
 }
 
 /** Why this is no action, said with its place; undefined where it is an `Action`. */

@@ -1,8 +1,9 @@
 /*
  * Pages of shmem files: which folio holds which page of which file, at once, for files of any size. A folio is named by
- * its first frame; what is known of it lies in columns by frame.
+ * its first frame; what is known of it lies in a row, whose number the frame table keeps as the block's instance.
  *
- *   row     index in the file | flags | next of the file's folios + 1 | previous + 1     (the file: frames.instance)
+ *   row     number of the file | index in it | flags | next of the file's folios + 1, or of the free rows | previous + 1
+ *           row 0 is none
  *   slots   open addressing, hash(file, index) -> frame + 1; as in luo/name_map.ts an entry counts only while the frame
  *           is a folio of that file at that index, and what was left behind goes when the table is rebuilt
  *
@@ -21,11 +22,12 @@ export const UPTODATE = 2;
 /** References of memfd_pin_folios: FOLL_PIN. */
 export const PINNED = 4;
 
-const ROW = 4;
-const INDEX = 0;
-const FLAGS = 1;
-const NEXT = 2;
-const PREV = 3;
+const ROW = 5;
+const FILE = 0;
+const INDEX = 1;
+const FLAGS = 2;
+const NEXT = 3;
+const PREV = 4;
 const SLOTS_MIN = 1024;
 
 /** Where a file keeps its first folio and how many it has. */
@@ -48,6 +50,9 @@ export class PageCache implements Stateful {
   readonly #kernel: Kernel;
   readonly #mapping: Mapping;
   readonly #rows: Column;
+  /** First of the rows that are free, and behind the last that was ever used. */
+  #free = 0;
+  #end = 1;
   #slots: Column;
   #mask = SLOTS_MIN - 1;
   #used = 0;
@@ -59,7 +64,7 @@ export class PageCache implements Stateful {
     this.#mapping = mapping;
     this.owner = kernel.frames.owner('shmem');
     this.pinnedOwner = kernel.frames.owner('memfd folio');
-    this.#rows = new Column(kernel.storage, 'shmem folios', kernel.frames.nr * ROW);
+    this.#rows = new Column(kernel.storage, 'shmem folios');
     this.#slots = new Column(kernel.storage, 'shmem pages', SLOTS_MIN);
     kernel.machine.journal.enlist(this);
   }
@@ -81,7 +86,8 @@ export class PageCache implements Stateful {
     const { frames } = this.#kernel;
     assert(index % 2 ** frames.order(folio) === 0, 'a folio is aligned in its file');
     frames.setOwner(folio, this.owner);
-    frames.setInstance(folio, this.#mapping.number(file));
+    frames.setInstance(folio, this.#takeRow());
+    this.#set(folio, FILE, this.#mapping.number(file));
     const first = this.#mapping.first(file);
     this.#set(folio, INDEX, index | 0);
     this.#set(folio, FLAGS, flags | (Math.floor(index / 2 ** 32) << 8));
@@ -102,7 +108,9 @@ export class PageCache implements Stateful {
     if (prev === 0) this.#mapping.setFirst(file, next);
     else this.#set((prev - 1) as Pfn, NEXT, next);
     if (next !== 0) this.#set((next - 1) as Pfn, PREV, prev);
-    this.#kernel.frames.setInstance(folio, -1);
+    this.#set(folio, NEXT, this.#free);
+    this.#free = this.#kernel.frames.instance(folio);
+    this.#kernel.frames.setInstance(folio, 0);
     this.folios--;
     if (this.#mapping.first(file) === 0) this.#mapping.setOrders(file, 0);
   }
@@ -152,11 +160,18 @@ export class PageCache implements Stateful {
   }
 
   capture(): unknown {
-    return [this.#slots, this.#mask, this.#used, this.folios];
+    return [this.#slots, this.#mask, this.#used, this.folios, this.#free, this.#end];
   }
 
   reinstate(state: unknown): void {
-    [this.#slots, this.#mask, this.#used, this.folios] = state as [Column, number, number, number];
+    [this.#slots, this.#mask, this.#used, this.folios, this.#free, this.#end] = state as [
+      Column,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
   }
 
   #lookup(number: number, index: number, order: number): Pfn | -1 {
@@ -168,13 +183,14 @@ export class PageCache implements Stateful {
       if (!frames.isAllocatedHead(folio)) continue;
       const owner = frames.ownerOf(folio);
       if (owner !== this.owner && owner !== this.pinnedOwner) continue;
-      const isIt = frames.instance(folio) === number && this.index(folio) === index;
+      if (frames.instance(folio) === 0) continue;
+      const isIt = this.#get(folio, FILE) === number && this.index(folio) === index;
       if (isIt && frames.order(folio) === order) return folio;
     }
   }
 
   #place(folio: Pfn): void {
-    let slot = hashPage(this.#kernel.frames.instance(folio), this.index(folio)) & this.#mask;
+    let slot = hashPage(this.#get(folio, FILE), this.index(folio)) & this.#mask;
     while (this.#slots.get(slot) !== 0) slot = (slot + 1) & this.#mask;
     this.#slots.set(slot, folio + 1);
     this.#used++;
@@ -190,12 +206,19 @@ export class PageCache implements Stateful {
     if (this.#kernel.storage.journal.depth === 0) old.dispose();
   }
 
+  #takeRow(): number {
+    const row = this.#free;
+    if (row === 0) return this.#end++;
+    this.#free = this.#rows.get(row * ROW + NEXT);
+    return row;
+  }
+
   #get(folio: Pfn, word: number): number {
-    return this.#rows.get(folio * ROW + word);
+    return this.#rows.get(this.#kernel.frames.instance(folio) * ROW + word);
   }
 
   #set(folio: Pfn, word: number, value: number): void {
-    this.#rows.set(folio * ROW + word, value);
+    this.#rows.set(this.#kernel.frames.instance(folio) * ROW + word, value);
   }
 }
 

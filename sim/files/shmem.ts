@@ -13,11 +13,12 @@
 import { ERRNO } from '../base/errno.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { definePoint, type Op } from '../base/point.ts';
-import { bytesOf, type Order, type Pfn, pagesOf, physOf } from '../base/units.ts';
+import { bytesOf, type Order, type Pfn, type Phys, pagesOf, pfnOf, physOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { FileHandle, Vfs } from '../kernel/vfs.ts';
 import { STEP } from '../machine/cpu.ts';
 import { MOVABLE } from '../machine/pageblock.ts';
+import { FILL_BYTES } from '../machine/stamps.ts';
 import type { Task } from '../sched/task.ts';
 import { DIRTY, PageCache, PINNED, UPTODATE } from './page_cache.ts';
 import {
@@ -28,6 +29,7 @@ import {
   type InodeHandle,
   InodeTable,
 } from './shmem_inode.ts';
+import type { Contents } from './shmem_write.ts';
 
 const FOLIO = definePoint('shmem_alloc_folio', 'folio', 'fault');
 const MOVES: { readonly type: typeof MOVABLE } = { type: MOVABLE };
@@ -96,25 +98,57 @@ export class Shmem {
   }
 
   /** Bytes written from `at`, or a negative errno where that is none. @kernel shmem_file_write_iter */
-  *write(task: Task, inode: InodeHandle, at: number, bytes: Uint8Array): Op<number> {
+  *write(task: Task, inode: InodeHandle, at: number, contents: Contents): Op<number> {
     const { lock } = this.inodes;
-    if (bytes.length === 0) return 0;
+    const { bytes } = contents;
+    if (bytes === 0) return 0;
     if (!lock.tryLock(task, inode)) yield* lock.wait(task, inode);
     let done = 0;
     let err = 0;
-    while (done < bytes.length && err === 0) {
+    while (done < bytes && err === 0) {
       const pos = at + done;
-      const chunk = Math.min(bytes.length - done, PAGE_SIZE - (pos % PAGE_SIZE));
-      err = this.#writeError(inode, pos + chunk);
+      const inPage = Math.min(bytes - done, PAGE_SIZE - (pos % PAGE_SIZE));
+      err = this.#writeError(inode, pos + inPage);
       const folio = err === 0 ? this.usePage(inode, Math.floor(pos / PAGE_SIZE)) : -ERRNO.EPERM;
       if (err === 0 && folio < 0) err = folio;
       if (err !== 0) break;
-      this.#store(folio as Pfn, pos, bytes.subarray(done, done + chunk));
+      const chunk = this.#writeFolio(inode, folio as Pfn, pos, contents, done);
       done += chunk;
       if (pos + chunk > this.inodes.size(inode)) this.inodes.setSize(inode, pos + chunk);
     }
     lock.unlock(task, inode);
     return done > 0 ? done : err;
+  }
+
+  /**
+   * The first 8 bytes of a pattern at every multiple of a distance, stored through a shared mapping, as far as the file
+   * goes: 0 or -ENOMEM. A block that was a hole is stamped where no place of it reaches into the next.
+   */
+  fillMapped(
+    inode: InodeHandle,
+    every: number,
+    contents: (at: number, bytes: number) => Uint8Array,
+    seed: number,
+  ): number {
+    const size = this.inodes.size(inode);
+    for (let at = 0; at + FILL_BYTES <= size; ) {
+      const index = Math.floor(at / PAGE_SIZE);
+      const isHole = this.cache.find(inode, index) === -1;
+      const folio = this.usePage(inode, index);
+      if (folio < 0) return folio;
+      const first = this.cache.index(folio as Pfn);
+      const pages = pagesOf(this.cache.order(folio as Pfn));
+      const end = (first + pages) * PAGE_SIZE;
+      if (isHole && at % PAGE_SIZE === 0 && every % FILL_BYTES === 0 && every < 2 ** 32 && end <= size) {
+        this.#kernel.machine.ram.stampPages(folio as Pfn, pages, { seed, every, index: first });
+        at = Math.ceil(end / every) * every;
+        continue;
+      }
+      const err = this.storeMapped(inode, at, contents(at, FILL_BYTES));
+      if (err !== 0) return err;
+      at += every;
+    }
+    return 0;
   }
 
   /** Stores through a shared mapping: 0, -ENOMEM, or -EFAULT beyond the last page (SIGBUS). @kernel shmem_fault */
@@ -246,6 +280,27 @@ export class Shmem {
       (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0 ||
       (beyond && ((seals & F_SEAL_GROW) !== 0 || this.inodes.frozen(inode)));
     return refused ? -ERRNO.EPERM : 0;
+  }
+
+  /** Writes what belongs at a place up to the end of its page, or whole pages of a pattern in its folio: how much. */
+  #writeFolio(inode: InodeHandle, folio: Pfn, pos: number, contents: Contents, done: number): number {
+    const left = contents.bytes - done;
+    const index = Math.floor(pos / PAGE_SIZE);
+    if (contents.seed !== undefined && pos % PAGE_SIZE === 0) {
+      const size = this.inodes.size(inode);
+      const ahead = this.cache.index(folio) + pagesOf(this.cache.order(folio)) - index;
+      // What goes beyond the size is asked for page by page.
+      const inside = Math.max(Math.floor((size - pos) / PAGE_SIZE), 1);
+      const pages = Math.min(Math.floor(left / PAGE_SIZE), ahead, inside);
+      if (pages > 0) {
+        const first = pfnOf(this.addressOf(folio, pos) as Phys);
+        this.#kernel.machine.ram.stampPages(first, pages, { seed: contents.seed, every: 0, index });
+        return pages * PAGE_SIZE;
+      }
+    }
+    const chunk = Math.min(left, PAGE_SIZE - (pos % PAGE_SIZE));
+    this.#store(folio, pos, contents.slice(done, chunk));
+    return chunk;
   }
 
   #store(folio: Pfn, pos: number, bytes: Uint8Array): void {

@@ -17,10 +17,10 @@ import type { Pfn } from '../base/units.ts';
 import { Buddy } from '../machine/buddy.ts';
 import type { Column, Storage } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
-import { FrameTable, NO_FRAME } from '../machine/frames.ts';
+import { FrameTable } from '../machine/frames.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Machine } from '../machine/machine.ts';
-import { PageFault } from '../machine/ram.ts';
+import { PageFault } from '../machine/page_fault.ts';
 import { type PageSource, SlabCache, UseAfterFree } from '../machine/slab.ts';
 import { Scheduler } from '../sched/scheduler.ts';
 import type { Task } from '../sched/task.ts';
@@ -104,7 +104,7 @@ export class Kernel implements Stateful {
       onOops: (task, error) => this.#oops(task, error),
       onBug: ({ kind, lock, task }) => this.warn(`${lock} ${kind} (${task.name})`),
     });
-    machine.ram.guarded = (frame) => this.frames.stampedBlockOf(frame) !== NO_FRAME;
+    machine.ram.guarded = (first, pages) => this.frames.firstStampedIn(first, pages);
     machine.journal.enlist(this);
     machine.journal.enlist(this.log);
     this.trace.digest.mixText(revision.name);

@@ -10,7 +10,8 @@
 import { assert } from '../base/assert.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { type Order, type Pfn, type Phys, pfnOf } from '../base/units.ts';
-import { PageFault, type Ram } from '../machine/ram.ts';
+import { PageFault } from '../machine/page_fault.ts';
+import type { Ram } from '../machine/ram.ts';
 import { KHOSER_MEM_BITMAP_PTR, KHOSER_MEM_CHUNK } from './abi.ts';
 import { EndlessWalk } from './radix.ts';
 import type { BlockVisitor } from './tracker.ts';

@@ -26,8 +26,8 @@ import {
 import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { BootParams } from '../machine/machine.ts';
+import { PageFault } from '../machine/page_fault.ts';
 import { CMA } from '../machine/pageblock.ts';
-import { PageFault } from '../machine/ram.ts';
 import { Mutex } from '../sched/mutex.ts';
 import type { Task } from '../sched/task.ts';
 import {

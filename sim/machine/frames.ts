@@ -227,6 +227,15 @@ export class FrameTable implements Stateful {
     return NO_FRAME;
   }
 
+  /** The first of `pages` frames that lies in a stamped block, NO_FRAME for none. */
+  firstStampedIn(first: Pfn, pages: number): Pfn {
+    if (this.isStamped(first)) return first;
+    for (let pfn = first + 1; pfn < first + pages; pfn++) {
+      if (this.stampOrder(pfn as Pfn) !== -1) return pfn as Pfn;
+    }
+    return NO_FRAME;
+  }
+
   // For the allocator: nobody else changes the state of a frame. The blocks around a frame, up to the largest, lie in
   // one piece of the table; a caller that changes several opens it once.
 

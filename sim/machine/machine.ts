@@ -55,8 +55,8 @@ export interface JumpPlan {
   readonly scratch: readonly { readonly start: Phys; readonly bytes: number }[];
   /** What the loader copies into scratch for the next kernel. */
   readonly segments: readonly { readonly phys: Phys; readonly contents: Uint8Array }[];
-  /** Frames that cross intact whatever happens. */
-  kept(frame: Pfn): boolean;
+  /** How many of `pages` frames cross intact whatever happens. */
+  kept(first: Pfn, pages: number): number;
 }
 
 /** How the frames that were not kept arrive. */
@@ -144,15 +144,7 @@ export class Machine {
     this.ram.endGuards();
     const mode = LEFTOVERS[this.decisions.choose(LEFTOVER_MODE, LEFTOVERS.length)] ?? 'intact';
     const seed = this.decisions.choose(LEFTOVER_SEED, 0x7fffffff);
-    const leftovers = new RandomStream(`leftovers/${seed}`);
-    if (mode !== 'intact') {
-      for (const frame of [...this.ram.dirtyPages()]) {
-        if (plan.kept(frame)) continue;
-        const fate = mode === 'mixed' ? leftovers.below(3) : LEFTOVERS.indexOf(mode);
-        if (fate === 1) this.ram.zeroPages(frame, 1);
-        if (fate === 2) this.ram.scribble(frame, seed ^ frame);
-      }
-    }
+    if (mode !== 'intact') this.#leaveOver(plan, mode, seed);
     for (const { start, bytes } of plan.scratch) {
       // Images are loaded by whole pages; an area out of a damaged handover may begin inside of one.
       const first = roundUp(start, PAGE_SIZE);
@@ -161,6 +153,32 @@ export class Machine {
     }
     for (const { phys, contents } of plan.segments) this.ram.storeBytes(phys, contents);
     return { ram: this.ram, fdtPhys: plan.fdtPhys, scratchPhys: plan.scratchPhys };
+  }
+
+  /** Page by page of what was written, then block by block of what was stamped. */
+  #leaveOver({ kept }: JumpPlan, mode: (typeof LEFTOVERS)[number], seed: number): void {
+    const { ram } = this;
+    const leftovers = new RandomStream(`leftovers/${seed}`);
+    const fate = (): number => (mode === 'mixed' ? leftovers.below(3) : LEFTOVERS.indexOf(mode));
+    for (const frame of [...ram.dirtyPages()]) {
+      if (kept(frame, 1) > 0) continue;
+      const own = fate();
+      if (own === 1) ram.zeroPages(frame, 1);
+      if (own === 2) ram.scribble(frame, seed ^ frame);
+    }
+    const part = (first: Pfn, pages: number): void => {
+      const crossing = kept(first, pages);
+      if (crossing === pages) return;
+      if (crossing > 0) {
+        part(first, pages / 2);
+        part((first + pages / 2) as Pfn, pages / 2);
+        return;
+      }
+      const own = fate();
+      if (own === 1) ram.zeroPages(first, pages);
+      if (own === 2) ram.stampPages(first, pages, { seed: seed ^ first, every: 0, index: first });
+    };
+    for (const { first, order } of ram.stampedBlocks()) part(first as Pfn, 2 ** order);
   }
 
   /** Gives all host memory back but that of a kernel. */

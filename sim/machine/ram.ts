@@ -7,84 +7,58 @@
  *     open    the page may be written without further ado (dirty, not guarded, saved if a mark stands)
  *     guard   the page was handed over and not restored: writing it is a wild write
  *
- * RAM is the only thing that crosses the jump. A garbage region is a stretch that something unmodelled wrote (the
+ * RAM is the only thing that crosses the jump. A stamp (stamps.ts) is a block that was filled with a pattern: untouched
+ * pages read as that, whatever else they would. A garbage region is a stretch that something unmodelled wrote (the
  * kexec image landing in scratch): its untouched pages read as a pattern of the region's seed and their address.
  * Accesses outside RAM raise a PageFault, which the running kernel turns into an oops.
  */
 import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../base/limits.ts';
-import { hex, type Pfn, type Phys, physOf } from '../base/units.ts';
+import { type Pfn, type Phys, physOf } from '../base/units.ts';
+import { ABSENT, CHUNK_BYTES, CHUNK_PAGES, type Chunk, Chunks } from './chunks.ts';
 import type { Storage } from './column.ts';
-import { type Backdrop, fillPattern, GarbageMap, type GarbageRegion } from './garbage.ts';
+import { type Backdrop, fillPattern, type GarbageRegion } from './garbage.ts';
 import type { Stateful, Undoable } from './journal.ts';
-import { DIRECTORY_MASK, DIRECTORY_PIECES, DIRECTORY_SHIFT, PIECE_WORDS } from './pool.ts';
+import { PageFault } from './page_fault.ts';
+import { PIECE_WORDS } from './pool.ts';
+import { eachBlock, fillStamped, type Stamp, type StampedBlock } from './stamps.ts';
+import { Untouched } from './untouched.ts';
 
-const CHUNK_BYTES = 65536;
 const CHUNK_MASK = CHUNK_BYTES - 1;
-const CHUNK_PAGES = 16;
 const PAGE_WORDS = PAGE_SIZE / 4;
 const HIGH = 4294967296;
-
-/** An access to an address that no memory answers. */
-export class PageFault extends Error {
-  override readonly name = 'PageFault';
-  readonly address: number;
-
-  constructor(address: number) {
-    super(`unable to handle page fault for address: ${hex(address)}`);
-    this.address = address;
-  }
-}
 
 /** A write to a page that was handed over and not restored yet. */
 export interface WildWrite {
   readonly pfn: Pfn;
 }
 
-interface Chunk {
-  words: Int32Array;
-  dirty: number;
-  open: number;
-  guard: number;
-  /** Journal epoch in which `open` holds. */
-  epoch: number;
-  /** Pages saved in that epoch. */
-  saved: number;
-}
-
-type RamState = [GarbageMap, Ram['guarded'], Ram['onWildWrite'], number];
-
-const ABSENT: Chunk = { words: new Int32Array(PIECE_WORDS), dirty: 0, open: 0, guard: 0, epoch: 0, saved: 0 };
-const ABSENT_DIRECTORY: Chunk[] = new Array<Chunk>(DIRECTORY_PIECES).fill(ABSENT);
-
 export class Ram implements Undoable, Stateful {
   readonly bytes: number;
   /** The kernel that runs maps memory up to here; beyond it there is a page fault. */
   end: number;
   readonly #storage: Storage;
-  #directories: Chunk[][];
-  #garbage = GarbageMap.NONE;
+  readonly #chunks: Chunks;
+  readonly #untouched: Untouched;
   #savedPages: Int32Array[] = [];
-  /** Chunks that exist, in order of materialisation (journalled by position). */
-  #materialised: number[] = [];
   /** Told of writes to guarded pages. */
   onWildWrite: ((write: WildWrite) => void) | undefined;
-  /** Whether a page that is about to materialise is guarded; the frame table knows. */
-  guarded: ((page: Pfn) => boolean) | undefined;
+  /** The first guarded one of `pages` pages, or -1; the frame table knows. For pages that have not materialised. */
+  guarded: ((first: Pfn, pages: number) => Pfn | -1) | undefined;
 
   constructor(storage: Storage, bytes: number) {
     assert(bytes % CHUNK_BYTES === 0, 'RAM size is a multiple of 64 KiB');
     this.bytes = bytes;
     this.end = bytes;
     this.#storage = storage;
-    const directories = Math.ceil(bytes / (CHUNK_BYTES * DIRECTORY_PIECES));
-    this.#directories = new Array<Chunk[]>(directories).fill(ABSENT_DIRECTORY);
+    this.#chunks = new Chunks(bytes);
+    this.#untouched = new Untouched(storage);
     storage.journal.enlist(this);
   }
 
   /** Host bytes that hold RAM contents. */
   get residentBytes(): number {
-    return this.#materialised.length * CHUNK_BYTES;
+    return this.#chunks.numbers.length * CHUNK_BYTES;
   }
 
   /** Whether the whole range is memory that the running kernel can reach. */
@@ -94,9 +68,11 @@ export class Ram implements Undoable, Stateful {
 
   load32(address: number): number {
     if (!(address >= 0 && address + 4 <= this.end)) throw new PageFault(address);
-    if ((address & 3) !== 0) return this.#loadUnaligned(address);
-    const chunk = this.#chunkAt((address / CHUNK_BYTES) | 0);
-    if (chunk === ABSENT && !this.#garbage.blank) return this.#garbage.wordAt(address);
+    if ((address & 3) !== 0) {
+      return [3, 2, 1, 0].reduce((word, i) => (word << 8) | this.load8(address + i), 0);
+    }
+    const chunk = this.#chunks.at((address / CHUNK_BYTES) | 0);
+    if (chunk === ABSENT && !this.#untouched.blank) return this.#untouched.wordAt(address);
     return chunk.words[(address & CHUNK_MASK) >>> 2] as number;
   }
 
@@ -108,7 +84,7 @@ export class Ram implements Undoable, Stateful {
   store32(address: number, word: number): void {
     if (!(address >= 0 && address + 4 <= this.end)) throw new PageFault(address);
     if ((address & 3) !== 0) {
-      this.#storeUnaligned(address, word);
+      for (let i = 0; i < 4; i++) this.store8(address + i, word >>> (i * 8));
       return;
     }
     this.#writable(address).words[(address & CHUNK_MASK) >>> 2] = word;
@@ -145,9 +121,9 @@ export class Ram implements Undoable, Stateful {
       const from = address + done * 4;
       const offset = (from & CHUNK_MASK) >>> 2;
       const run = Math.min(n - done, PIECE_WORDS - offset);
-      const chunk = this.#chunkAt((from / CHUNK_BYTES) | 0);
-      if (chunk === ABSENT && !this.#garbage.blank) {
-        for (let k = 0; k < run; k++) target[at + done + k] = this.#garbage.wordAt(from + k * 4);
+      const chunk = this.#chunks.at((from / CHUNK_BYTES) | 0);
+      if (chunk === ABSENT && !this.#untouched.blank) {
+        this.#untouched.loadWords(from, target, at + done, run);
       } else {
         const { words } = chunk;
         for (let k = 0; k < run; k++) target[at + done + k] = words[offset + k] as number;
@@ -178,9 +154,11 @@ export class Ram implements Undoable, Stateful {
   /** A copy of `bytes` bytes. */
   loadBytes(address: number, bytes: number): Uint8Array {
     if (!this.has(address, bytes)) throw new PageFault(address);
-    const copy = new Uint8Array(bytes);
-    for (let i = 0; i < bytes; i++) copy[i] = this.load8(address + i);
-    return copy;
+    const copy = new Uint8Array(Math.ceil(bytes / 4) * 4);
+    const whole = (address & 3) === 0 ? bytes >>> 2 : 0;
+    if (whole > 0) this.loadWords(address, new Int32Array(copy.buffer), 0, whole);
+    for (let i = whole * 4; i < bytes; i++) copy[i] = this.load8(address + i);
+    return copy.subarray(0, bytes);
   }
 
   storeBytes(address: number, source: Uint8Array): void {
@@ -191,18 +169,62 @@ export class Ram implements Undoable, Stateful {
   /** Zeroes whole pages. Pages that read as zero already are not materialised. */
   zeroPages(first: Pfn, pages: number): void {
     if (!this.has(physOf(first), pages * PAGE_SIZE)) throw new PageFault(physOf(first));
-    for (let i = 0; i < pages; i++) {
+    eachBlock(first, pages, (block, order) => this.#untouched.stamps.clear(block, order));
+    for (let i = 0; i < pages; ) {
       const address = physOf((first + i) as Pfn);
-      const chunk = this.#chunkAt((address / CHUNK_BYTES) | 0);
+      const chunk = this.#chunks.at((address / CHUNK_BYTES) | 0);
       const page = (address >>> PAGE_SHIFT) & (CHUNK_PAGES - 1);
-      if ((chunk.dirty & (1 << page)) !== 0 || this.#garbage.covers(address)) {
-        this.#writable(address).words.fill(0, page * PAGE_WORDS, (page + 1) * PAGE_WORDS);
+      if (chunk === ABSENT && !this.#untouched.garbage.covers(address)) {
+        const run = Math.min(CHUNK_PAGES - page, pages - i);
+        const stop = this.#untouched.garbage.blank ? run : 1;
+        this.#tellGuarded((first + i) as Pfn, stop);
+        i += stop;
         continue;
       }
-      const pfn = (first + i) as Pfn;
-      const guarded = chunk === ABSENT ? this.guarded?.(pfn) : (chunk.guard & (1 << page)) !== 0;
-      if (guarded === true) this.onWildWrite?.({ pfn });
+      if ((chunk.dirty & (1 << page)) !== 0 || chunk === ABSENT) {
+        this.#writable(address).words.fill(0, page * PAGE_WORDS, (page + 1) * PAGE_WORDS);
+      } else if ((chunk.guard & (1 << page)) !== 0) {
+        this.onWildWrite?.({ pfn: (first + i) as Pfn });
+      }
+      i++;
     }
+  }
+
+  /** Fills whole pages with a pattern. What has not materialised does not for that. */
+  stampPages(first: Pfn, pages: number, { seed, every, index }: Stamp): void {
+    if (!this.has(physOf(first), pages * PAGE_SIZE)) throw new PageFault(physOf(first));
+    eachBlock(first, pages, (block, order) => {
+      const stamp = { seed, every, index: index + block - first };
+      let absent = false;
+      for (let page = block; page < block + 2 ** order; page++) {
+        const chunk = this.#chunks.at(Math.floor(page / CHUNK_PAGES));
+        if (chunk === ABSENT) {
+          const run = Math.min(CHUNK_PAGES - (page % CHUNK_PAGES), block + 2 ** order - page);
+          this.#tellGuarded(page as Pfn, run);
+          absent = true;
+          page += run - 1;
+          continue;
+        }
+        const { words } = this.#writable(physOf(page as Pfn));
+        const place = (stamp.index + page - block) * PAGE_SIZE;
+        fillStamped(words, (page % CHUNK_PAGES) * PAGE_WORDS, seed, every, place);
+      }
+      if (absent) this.#untouched.stamps.put(block, order, stamp);
+      else this.#untouched.stamps.clear(block, order);
+    });
+  }
+
+  /** The stamp of just this block, where nothing in it was written since; undefined where its bytes have to be read. */
+  stampOf(first: Pfn, order: number): Stamp | undefined {
+    const stamp = this.#untouched.stamps.count === 0 ? undefined : this.#untouched.stamps.of(first);
+    if (stamp === undefined || stamp.order < order) return undefined;
+    if (!this.#chunks.isAbsent(first, 2 ** order)) return undefined;
+    return { seed: stamp.seed, every: stamp.every, index: stamp.index + first - stamp.first };
+  }
+
+  /** Blocks that are stamped, ascending; pages of them may have been written since: those are dirty. */
+  stampedBlocks(): readonly StampedBlock[] {
+    return this.#untouched.stamps.blocks();
   }
 
   /** Fills a page with the pattern of a seed. */
@@ -215,8 +237,8 @@ export class Ram implements Undoable, Stateful {
   /** Declares that something unmodelled overwrote [start, start + bytes): present contents are gone. */
   overwrite(start: Phys, bytes: number, seed: number): void {
     assert(this.has(start, bytes) && (start | bytes) % PAGE_SIZE === 0, 'whole pages are lost');
-    this.#garbage = this.#garbage.with({ start, bytes, seed });
-    for (const cn of this.#materialised) {
+    this.#untouched.overwrite({ start, bytes, seed });
+    for (const cn of this.#chunks.numbers) {
       for (let page = 0; page < CHUNK_PAGES; page++) {
         const address = cn * CHUNK_BYTES + page * PAGE_SIZE;
         if (address >= start && address < start + bytes) this.scribble((address / PAGE_SIZE) as Pfn, seed);
@@ -232,7 +254,7 @@ export class Ram implements Undoable, Stateful {
     if (!this.has(physOf(first), pages * PAGE_SIZE)) throw new PageFault(physOf(first));
     for (let i = 0; i < pages; i++) {
       const address = physOf((first + i) as Pfn);
-      const chunk = this.#chunkAt((address / CHUNK_BYTES) | 0);
+      const chunk = this.#chunks.at((address / CHUNK_BYTES) | 0);
       const page = (address >>> PAGE_SHIFT) & (CHUNK_PAGES - 1);
       if (chunk === ABSENT) {
         i += CHUNK_PAGES - 1 - page;
@@ -254,8 +276,8 @@ export class Ram implements Undoable, Stateful {
   /** Guards are a kernel's: at the jump they end. */
   endGuards(): void {
     this.guarded = undefined;
-    for (const cn of this.#materialised) {
-      const chunk = this.#chunkAt(cn);
+    for (const cn of this.#chunks.numbers) {
+      const chunk = this.#chunks.at(cn);
       if (chunk.guard === 0) continue;
       if (this.#storage.journal.depth !== 0) this.#storage.journal.log(this, -1 - cn, chunk.guard);
       chunk.guard = 0;
@@ -263,47 +285,42 @@ export class Ram implements Undoable, Stateful {
   }
 
   /** Pages that may differ from untouched ones, ascending. */
-  *dirtyPages(): Generator<Pfn, void, void> {
-    for (const cn of [...this.#materialised].sort((x, y) => x - y)) {
-      const dirty = this.#chunkAt(cn).dirty;
-      for (let page = 0; page < CHUNK_PAGES; page++) {
-        if ((dirty & (1 << page)) !== 0) yield (cn * CHUNK_PAGES + page) as Pfn;
-      }
-    }
+  dirtyPages(): Generator<Pfn, void, void> {
+    return this.#chunks.dirtyPages();
   }
 
   /** Garbage regions as (start, bytes, seed). */
   garbageRegions(): readonly GarbageRegion[] {
-    return this.#garbage.regions;
+    return this.#untouched.garbage.regions;
   }
 
   /** All contents go: pages read as the garbage of these regions, else as the backdrop. Only while no mark stands. */
   clear(garbage: readonly GarbageRegion[], backdrop?: Backdrop): void {
     assert(this.#storage.journal.depth === 0, 'memory is cleared while a mark stands');
     assert(this.guarded === undefined, 'memory is cleared under a running kernel');
-    while (this.#materialised.length > 0) this.#dematerialise(this.#materialised.at(-1) as number);
-    this.#garbage = new GarbageMap(garbage, backdrop);
+    while (this.#chunks.numbers.length > 0) this.#dematerialise(this.#chunks.numbers.at(-1) as number);
+    this.#untouched.reset(garbage, backdrop);
   }
 
   capture(): unknown {
     // The first mark: what was saved for marks that were forgotten is of no more use.
     if (this.#storage.journal.depth === 1) this.#savedPages.length = 0;
-    return [this.#garbage, this.guarded, this.onWildWrite, this.end];
+    return [this.guarded, this.onWildWrite, this.end];
   }
 
   reinstate(state: unknown): void {
-    [this.#garbage, this.guarded, this.onWildWrite, this.end] = state as RamState;
+    [this.guarded, this.onWildWrite, this.end] = state as [Ram['guarded'], Ram['onWildWrite'], number];
   }
 
   /** key >= 0: a page saved in slot `old`, or a materialised chunk (old -1); key < 0: a guard mask. */
   undo(key: number, old: number): void {
     if (key < 0) {
-      this.#chunkAt(-1 - key).guard = old;
+      this.#chunks.at(-1 - key).guard = old;
     } else if (old === -1) {
       this.#dematerialise(key);
     } else {
       const saved = this.#savedPages.pop() as Int32Array;
-      const chunk = this.#chunkAt(Math.floor(key / CHUNK_PAGES));
+      const chunk = this.#chunks.at(Math.floor(key / CHUNK_PAGES));
       const page = key % CHUNK_PAGES;
       chunk.words.set(saved.subarray(0, PAGE_WORDS), page * PAGE_WORDS);
       if (old === 0) chunk.dirty &= ~(1 << page);
@@ -312,17 +329,24 @@ export class Ram implements Undoable, Stateful {
   }
 
   dispose(): void {
-    while (this.#materialised.length > 0) this.#dematerialise(this.#materialised.at(-1) as number);
-    this.#directories = [];
+    while (this.#chunks.numbers.length > 0) this.#dematerialise(this.#chunks.numbers.at(-1) as number);
+    this.#chunks.dispose();
+    this.#untouched.stamps.dispose();
   }
 
-  #chunkAt(cn: number): Chunk {
-    return (this.#directories[cn >>> DIRECTORY_SHIFT] as Chunk[])[cn & DIRECTORY_MASK] as Chunk;
+  /** Pages that have not materialised are written. */
+  #tellGuarded(first: Pfn, pages: number): void {
+    if (this.guarded === undefined) return;
+    for (let at: number = first; at < first + pages; at++) {
+      at = this.guarded(at as Pfn, first + pages - at);
+      if (at === -1) return;
+      this.onWildWrite?.({ pfn: at as Pfn });
+    }
   }
 
   #writable(address: number): Chunk {
     const cn = (address / CHUNK_BYTES) | 0;
-    const chunk = this.#chunkAt(cn);
+    const chunk = this.#chunks.at(cn);
     const bit = 1 << ((address >>> PAGE_SHIFT) & (CHUNK_PAGES - 1));
     if (chunk.epoch === this.#storage.journal.epoch && (chunk.open & bit) !== 0) return chunk;
     return this.#openPage(cn, bit, address);
@@ -331,7 +355,7 @@ export class Ram implements Undoable, Stateful {
   /** First write to a page since it was guarded, marked or made. */
   #openPage(cn: number, bit: number, address: number): Chunk {
     const { journal } = this.#storage;
-    let chunk = this.#chunkAt(cn);
+    let chunk = this.#chunks.at(cn);
     if (chunk === ABSENT) chunk = this.#materialise(cn);
     if (chunk.epoch !== journal.epoch) {
       chunk.epoch = journal.epoch;
@@ -356,58 +380,30 @@ export class Ram implements Undoable, Stateful {
 
   #materialise(cn: number): Chunk {
     const { journal, pool } = this.#storage;
-    let directory = this.#directories[cn >>> DIRECTORY_SHIFT] as Chunk[];
-    if (directory === ABSENT_DIRECTORY) {
-      directory = ABSENT_DIRECTORY.slice();
-      this.#directories[cn >>> DIRECTORY_SHIFT] = directory;
-    }
-    const chunk: Chunk = { words: pool.take(), dirty: 0, open: 0, guard: 0, epoch: 0, saved: 0 };
-    directory[cn & DIRECTORY_MASK] = chunk;
-    this.#materialised.push(cn);
+    const chunk = this.#chunks.add(cn, pool.take());
     if (journal.depth !== 0) {
       journal.log(this, cn, -1);
       // Nothing to save: undoing drops the chunk whole.
       chunk.saved = CHUNK_MASK;
       chunk.epoch = journal.epoch;
     }
-    this.#fillWithGarbage(cn, chunk);
+    chunk.dirty = this.#untouched.fillChunk(chunk.words, cn * CHUNK_BYTES);
     if (this.guarded !== undefined) {
       for (let page = 0; page < CHUNK_PAGES; page++) {
-        if (this.guarded((cn * CHUNK_PAGES + page) as Pfn)) chunk.guard |= 1 << page;
+        if (this.guarded((cn * CHUNK_PAGES + page) as Pfn, 1) !== -1) chunk.guard |= 1 << page;
       }
     }
     return chunk;
   }
 
   #dematerialise(cn: number): void {
-    assert(this.#materialised.at(-1) === cn, 'chunks are dropped in reverse order');
-    this.#materialised.pop();
-    const chunk = this.#chunkAt(cn);
+    const chunk = this.#chunks.remove(cn);
     for (let page = 0; page < CHUNK_PAGES; page++) {
       if ((chunk.dirty & (1 << page)) !== 0) {
         chunk.words.fill(0, page * PAGE_WORDS, (page + 1) * PAGE_WORDS);
       }
     }
     this.#storage.pool.give(chunk.words);
-    (this.#directories[cn >>> DIRECTORY_SHIFT] as Chunk[])[cn & DIRECTORY_MASK] = ABSENT;
-  }
-
-  #fillWithGarbage(cn: number, chunk: Chunk): void {
-    if (this.#garbage.blank) return;
-    for (let page = 0; page < CHUNK_PAGES; page++) {
-      const base = cn * CHUNK_BYTES + page * PAGE_SIZE;
-      if (this.#garbage.fillPage(chunk.words, page * PAGE_WORDS, base)) chunk.dirty |= 1 << page;
-    }
-  }
-
-  #loadUnaligned(address: number): number {
-    let word = 0;
-    for (let i = 3; i >= 0; i--) word = (word << 8) | this.load8(address + i);
-    return word;
-  }
-
-  #storeUnaligned(address: number, word: number): void {
-    for (let i = 0; i < 4; i++) this.store8(address + i, word >>> (i * 8));
   }
 }
 

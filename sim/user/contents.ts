@@ -1,15 +1,9 @@
 /*
  * What agents write: a pattern of a seed and the place in the file, so that whoever knows seed and place knows the
- * bytes, and no byte of a pattern is 0.
+ * bytes. Whole pages of it are never made: shmem keeps them as stamps.
  */
-
-/** The word of the pattern `seed` at a multiple of 4 bytes. */
-export function patternWord(seed: number, at: number): number {
-  let h =
-    Math.imul(seed ^ 0x2545f491, 0x9e3779b1) ^ Math.imul((at / 4) | 0, 0x85ebca6b) ^ Math.floor(at / 2 ** 34);
-  h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35);
-  return (h ^ (h >>> 13)) | 0x01010101;
-}
+import type { Contents } from '../files/shmem_write.ts';
+import { patternWord } from '../machine/stamps.ts';
 
 /** `bytes` bytes of the pattern from a place on. */
 export function patternBytes(seed: number, at: number, bytes: number): Uint8Array {
@@ -23,5 +17,9 @@ export function patternBytes(seed: number, at: number, bytes: number): Uint8Arra
   return filled;
 }
 
-/** Bytes that `fill` stores at each place. */
-export const FILL_BYTES = 8;
+/** The same to be written at `at`, made as it is needed. */
+export const patternContents = (seed: number, at: number, bytes: number): Contents => ({
+  bytes,
+  seed,
+  slice: (from, n) => patternBytes(seed, at + from, n),
+});

@@ -7,15 +7,19 @@
  */
 import type { Answer } from '../base/answer.ts';
 import { ERRNO } from '../base/errno.ts';
+import { PAGE_SIZE } from '../base/limits.ts';
 import type { Op } from '../base/point.ts';
+import { orderOf } from '../base/units.ts';
 import type { Column } from '../machine/column.ts';
-import { FILL_BYTES, patternBytes } from './contents.ts';
+import { patternContents } from './contents.ts';
 import type { LiveUpdateDevice } from './liveupdate.ts';
 import type { Thread } from './process.ts';
 import type { FileAction } from './program.ts';
-import { MFD_ALLOW_SEALING, SEEK_SET, type Syscalls } from './syscalls.ts';
+import { MAX_RW_COUNT, MFD_ALLOW_SEALING, SEEK_SET, type Syscalls } from './syscalls.ts';
 import { UserMemory } from './uaccess.ts';
 import { FD_ARGUMENT, LIVEUPDATE_SESSION_PRESERVE_FD, LIVEUPDATE_SESSION_RETRIEVE_FD } from './uapi.ts';
+
+type WriteAction = Extract<FileAction, { do: 'write' }>;
 
 /** What a read(2) of a whole file is done in. */
 const READ_BYTES = 65536;
@@ -54,13 +58,15 @@ export class FileCalls {
     const calls = this.#calls;
     switch (action.do) {
       case 'memfd':
-        return this.#create(thread, action.bytes);
+        return this.#create(thread, action.bytes, orderOf(action.folios ?? PAGE_SIZE));
       case 'open-file':
         return calls.open(thread, action.kind);
       case 'write':
-        return calls.pwrite(thread, fd, action.at, patternBytes(action.seed, action.at, action.bytes));
+        return action.bytes <= MAX_RW_COUNT
+          ? calls.pwrite(thread, fd, action.at, patternContents(action.seed, action.at, action.bytes))
+          : this.#writeAll(thread, fd, action);
       case 'fill':
-        return this.#fill(thread, fd, action.every, action.seed);
+        return calls.mmapFill(thread, fd, action.every, action.seed);
       case 'truncate':
         return calls.ftruncate(thread, fd, action.bytes);
       case 'allocate':
@@ -92,8 +98,8 @@ export class FileCalls {
     }
   }
 
-  *#create(thread: Thread, bytes: number): Op<number> {
-    const fd = this.#calls.memfdCreate(thread, MFD_ALLOW_SEALING);
+  *#create(thread: Thread, bytes: number, folioOrder: number): Op<number> {
+    const fd = this.#calls.memfdCreate(thread, MFD_ALLOW_SEALING, folioOrder);
     if (fd < 0 || bytes === 0) return fd;
     const truncating = this.#calls.ftruncate(thread, fd, bytes);
     const err = typeof truncating === 'number' ? truncating : yield* truncating;
@@ -103,14 +109,16 @@ export class FileCalls {
     return err;
   }
 
-  #fill(thread: Thread, fd: number, every: number, seed: number): number {
-    const stat = this.#calls.stat(thread, fd);
-    if (typeof stat === 'number') return stat;
-    for (let at = 0; at + FILL_BYTES <= stat.size; at += every) {
-      const err = this.#calls.mmapStore(thread, fd, at, patternBytes(seed, at, FILL_BYTES));
-      if (err !== 0) return err;
+  /** One pwrite(2) after the other, as long as each takes all that it can. */
+  *#writeAll(thread: Thread, fd: number, { at, bytes, seed }: WriteAction): Op<number> {
+    for (let done = 0; ; ) {
+      const contents = patternContents(seed, at + done, bytes - done);
+      const writing = this.#calls.pwrite(thread, fd, at + done, contents);
+      const written = typeof writing === 'number' ? writing : yield* writing;
+      if (written < 0) return done > 0 ? done : written;
+      done += written;
+      if (written < MAX_RW_COUNT || done === bytes) return done;
     }
-    return 0;
   }
 
   /** The first bytes, as many as one read(2) gives. What stands in the whole file is the oracle's to look at. */

@@ -19,8 +19,11 @@ export type Action =
   | { readonly do: 'close-device' }
   /** On every one of the names, in order, until one fails. */
   | { readonly do: SessionVerb; readonly names: Names }
-  /** memfd_create with MFD_ALLOW_SEALING for every name, then ftruncate to so many bytes. */
-  | { readonly do: 'memfd'; readonly names: Names; readonly bytes: number }
+  /**
+   * memfd_create with MFD_ALLOW_SEALING for every name, then ftruncate to so many bytes. Its memory comes in folios of
+   * `folios` bytes where it can: what shmem_enabled allows; of a page, unless given.
+   */
+  | { readonly do: 'memfd'; readonly names: Names; readonly bytes: number; readonly folios?: number }
   /** open(2), pipe(2) and their like: one file of a kind for every name. */
   | { readonly do: 'open-file'; readonly names: Names; readonly kind: OpenKind }
   /** pwrite of `bytes` bytes of the pattern of a seed. */

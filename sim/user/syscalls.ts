@@ -21,7 +21,9 @@ import {
   F_SEAL_WRITE,
   type InodeHandle,
 } from '../files/shmem_inode.ts';
+import type { Contents } from '../files/shmem_write.ts';
 import { type FileHandle, O_ACCMODE, O_LARGEFILE, O_RDONLY } from '../kernel/vfs.ts';
+import { patternBytes } from './contents.ts';
 import { type OpenKind, OtherFiles, type OtherKind } from './other_files.ts';
 import { dropFile, type Process, type Thread } from './process.ts';
 
@@ -38,6 +40,9 @@ export const FALLOC_FL_PUNCH_HOLE = 0x2;
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;
+
+/** What one read(2) or write(2) does at most: INT_MAX less a part of a page. */
+export const MAX_RW_COUNT = 0x7ffff000;
 
 const ALL = 0o777;
 const NO_EXECUTE = 0o666;
@@ -131,7 +136,7 @@ export class Syscalls {
   }
 
   /** Bytes written at the file's position, which moves. */
-  *write(thread: Thread, fd: number, bytes: Uint8Array): Op<number> {
+  *write(thread: Thread, fd: number, contents: Contents): Op<number> {
     const { vfs } = this.#system;
     const file = thread.process.opened(fd);
     if (file < 0) {
@@ -139,23 +144,30 @@ export class Syscalls {
       return file;
     }
     const at = vfs.pos(file as FileHandle);
-    const written = this.pwrite(thread, fd, at, bytes);
+    const written = this.pwrite(thread, fd, at, contents);
     const result = typeof written === 'number' ? written : yield* written;
     if (result > 0) vfs.setPos(file as FileHandle, at + result);
     return result;
   }
 
-  /** Bytes written; -EBADF where the file is not open for writing, -EINVAL where it cannot be written, or shmem's. */
-  pwrite(thread: Thread, fd: number, at: number, bytes: Uint8Array): Op<number> | number {
+  /**
+   * Bytes written, at most MAX_RW_COUNT; -EBADF where the file is not open for writing, -EINVAL where it cannot be
+   * written, or shmem's.
+   */
+  pwrite(thread: Thread, fd: number, at: number, contents: Contents): Op<number> | number {
     const { kernel, vfs, files } = this.#system;
     kernel.enterSyscall();
     const file = thread.fdget(fd);
     if (file < 0) return file;
     if ((vfs.flags(file as FileHandle) & O_ACCMODE) === O_RDONLY) return -ERRNO.EBADF;
-    if (this.#others.is(this.#system, file as FileHandle, '/dev/null')) return bytes.length;
-    if (this.#others.is(this.#system, file as FileHandle, '/dev/zero')) return bytes.length;
+    const bytes = Math.min(contents.bytes, MAX_RW_COUNT);
+    if (this.#others.is(this.#system, file as FileHandle, '/dev/null')) return bytes;
+    if (this.#others.is(this.#system, file as FileHandle, '/dev/zero')) return bytes;
     if (!files.shmem.isShmem(file as FileHandle)) return -ERRNO.EINVAL;
-    return files.shmem.write(thread.task, files.shmem.inodeOf(file as FileHandle), at, bytes);
+    return files.shmem.write(thread.task, files.shmem.inodeOf(file as FileHandle), at, {
+      ...contents,
+      bytes,
+    });
   }
 
   /** What is there from `at`, fewer bytes at the end of the file; or a negative errno. */
@@ -182,6 +194,15 @@ export class Syscalls {
     const readOnly = (vfs.flags(file as FileHandle) & O_ACCMODE) === O_RDONLY;
     if (sealed) return -ERRNO.EPERM;
     return readOnly ? -ERRNO.EACCES : files.shmem.storeMapped(inode, at, bytes);
+  }
+
+  /** Words of a pattern, stored through such a mapping at every multiple of a distance: 0, or as mmapStore. */
+  mmapFill(thread: Thread, fd: number, every: number, seed: number): number {
+    const refused = this.mmapStore(thread, fd, 0, new Uint8Array());
+    if (refused !== 0) return refused;
+    const { shmem } = this.#system.files;
+    const inode = shmem.inodeOf(thread.process.opened(fd) as FileHandle);
+    return shmem.fillMapped(inode, every, (at, bytes) => patternBytes(seed, at, bytes), seed);
   }
 
   /** The new position, or -EBADF, -EINVAL, -ESPIPE. */

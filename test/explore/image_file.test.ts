@@ -11,8 +11,9 @@ import { pfn, phys } from '../../sim/base/units.ts';
 import { FileProblem } from '../../sim/explore/host_file.ts';
 import { type Image, openImage } from '../../sim/explore/image_file.ts';
 import { Journal } from '../../sim/machine/journal.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
-import { PageFault, Ram } from '../../sim/machine/ram.ts';
+import { Ram } from '../../sim/machine/ram.ts';
 import { type CoreOptions, type Segment, writeElfCore, writeFlatDump } from '../support/image_files.ts';
 import { MIB } from '../support/system.ts';
 

@@ -83,6 +83,7 @@ function expectRefused(answer: RamFile | string): void {
 
 interface Contents {
   readonly pages: readonly { readonly frame: number; readonly seed: number | 'zero' }[];
+  readonly stamps: readonly { first: number; pages: number; seed: number; every: number }[];
   readonly regions: readonly { readonly first: number; readonly pages: number; readonly seed: number }[];
 }
 
@@ -94,6 +95,15 @@ const contents: fc.Arbitrary<Contents> = fc.record({
     }),
     { maxLength: 12 },
   ),
+  stamps: fc.array(
+    fc.record({
+      first: fc.nat(60),
+      pages: fc.integer({ min: 1, max: 60 }),
+      seed: fc.integer(),
+      every: fc.constantFrom(0, 64, 8192),
+    }),
+    { maxLength: 3 },
+  ),
   regions: fc.array(
     fc.record({ first: fc.nat(60), pages: fc.integer({ min: 1, max: 40 }), seed: fc.integer() }),
     { maxLength: 3 },
@@ -101,13 +111,16 @@ const contents: fc.Arbitrary<Contents> = fc.record({
 });
 
 /** Some of it is written before memory was overwritten, the rest after. */
-function ramWith({ pages, regions }: Contents): Ram {
+function ramWith({ pages, stamps, regions }: Contents): Ram {
   const ram = freshRam();
   const write = ({ frame, seed }: Contents['pages'][number]): void => {
     if (seed === 'zero') ram.storeWords(frame * PAGE_SIZE, new Int32Array(PAGE_SIZE / 4), 0, PAGE_SIZE / 4);
     else ram.scribble(pfn(frame), seed);
   };
   pages.slice(0, 4).forEach(write);
+  for (const { first, pages: length, seed, every } of stamps) {
+    ram.stampPages(pfn(first), length, { seed, every, index: first * 3 });
+  }
   for (const { first, pages: length, seed } of regions) {
     ram.overwrite(phys(first * PAGE_SIZE), length * PAGE_SIZE, seed);
   }
@@ -123,7 +136,7 @@ function visible(ram: Ram, { pages }: Contents): unknown {
     ram.loadWords(frame * PAGE_SIZE, words, 0, words.length);
     for (const word of words) digest.mix(word);
   }
-  return [digest.toString(), [...ram.dirtyPages()], ram.garbageRegions()];
+  return [digest.toString(), [...ram.dirtyPages()], ram.garbageRegions(), ram.stampedBlocks()];
 }
 
 const jumpOf = (ram: Ram) => ({
@@ -141,7 +154,11 @@ describe('a RAM file', () => {
         const file = decodeRamFile(cut(bytes, places));
         if (typeof file === 'string') throw new Error(file);
         expect(file.header).toMatchObject({ ...input(3, 2), fdtPhys: 0x3000, scratchPhys: 0x5000 });
-        const other = ramWith({ pages: [{ frame: 7, seed: 7 }], regions: [{ first: 3, pages: 9, seed: 9 }] });
+        const other = ramWith({
+          pages: [{ frame: 7, seed: 7 }],
+          stamps: [],
+          regions: [{ first: 3, pages: 9, seed: 9 }],
+        });
         placeRamFile(file, other);
         expect(visible(other, memory)).toEqual(visible(ram, memory));
         expect(Buffer.compare(joined(encodeRamFile(input(3, 2), jumpOf(other))), bytes)).toBe(0);
@@ -152,6 +169,7 @@ describe('a RAM file', () => {
 
   const memory: Contents = {
     pages: [0, 1, 9, 17, 4095].map((frame) => ({ frame, seed: frame === 9 ? 'zero' : frame })),
+    stamps: [{ first: 32, pages: 9, seed: 5, every: 0 }],
     regions: [{ first: 16, pages: 3, seed: 5 }],
   };
   const intact = joined(encodeRamFile(input(3, 2), jumpOf(ramWith(memory))));
@@ -210,8 +228,14 @@ describe('a RAM file', () => {
     return jumpOf(ram);
   }
 
+  const withStamp =
+    (part: object) =>
+    (header: Record<string, unknown>): unknown => {
+      return { ...header, stamps: [{ first: 8, order: 2, seed: 1, every: 0, index: 0, ...part }] };
+    };
+
   it.each<[string, (header: Record<string, unknown>) => unknown, RegExp]>([
-    ['a later layout', (h) => ({ ...h, schemaVersion: 3 }), /^has layout 3, this luosim reads layout 2/],
+    ['a later layout', (h) => ({ ...h, schemaVersion: 4 }), /^has layout 4, this luosim reads layout 3/],
     ['no layout', (h) => ({ ...h, schemaVersion: '1' }), /schemaVersion/],
     ['a list for a header', () => [], /it is no object/],
     [
@@ -232,6 +256,11 @@ describe('a RAM file', () => {
     ['more pages than follow', (h) => ({ ...h, pages: 100 }), /cut off|damaged/],
     ['fewer pages than follow', (h) => ({ ...h, pages: 2 }), /digest/],
     ['no digest of the run', (h) => ({ ...h, digest: 7 }), /digest is no text/],
+    ['a stamp outside', withStamp({ first: 2 ** 28 }), /stamps\[0\] is no block/],
+    ['a stamp that is not aligned', withStamp({ first: 3 }), /stamps\[0\] is no block/],
+    ['a stamp of no order', withStamp({ order: 11 }), /stamps\[0\] is no block/],
+    ['a stamp of no distance', withStamp({ every: 4 }), /stamps\[0\]\.every/],
+    ['a stamp of no page', withStamp({ index: -1 }), /stamps\[0\]\.index/],
     ['garbage outside', (h) => ({ ...h, garbage: [{ start: 0, bytes: 2 ** 40, seed: 1 }] }), /garbage\[0\]/],
     [
       'garbage of half a page',

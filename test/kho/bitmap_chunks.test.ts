@@ -5,7 +5,8 @@ import { KHOSER_BITMAP_SIZE, KHOSER_MEM_BITMAP_PTR, KHOSER_MEM_CHUNK } from '../
 import { walkBitmapChunks } from '../../sim/kho/bitmap_chunks.ts';
 import { BitmapTracker } from '../../sim/kho/bitmaps.ts';
 import { EndlessWalk } from '../../sim/kho/radix.ts';
-import { PageFault, type Ram } from '../../sim/machine/ram.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
+import type { Ram } from '../../sim/machine/ram.ts';
 import { bareKernel, type TestMachine } from '../support/system.ts';
 import { walked } from './tracker.laws.ts';
 

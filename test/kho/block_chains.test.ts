@@ -6,7 +6,8 @@ import type { Kernel } from '../../sim/kernel/kernel.ts';
 import { BLOCK_SET_WORDS, type BlockGeometry, blocksOf, KhoBlockSet } from '../../sim/kho/block_set.ts';
 import { KhoBlockTable } from '../../sim/kho/block_table.ts';
 import { Column } from '../../sim/machine/column.ts';
-import { PageFault, type Ram } from '../../sim/machine/ram.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
+import type { Ram } from '../../sim/machine/ram.ts';
 import { bareKernel } from '../support/system.ts';
 import { blockWorld, COUNT, disarm, failAt, listOf, NEXT } from './block_world.ts';
 

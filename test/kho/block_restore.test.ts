@@ -7,7 +7,8 @@ import { type BlockGeometry, KhoBlockSet } from '../../sim/kho/block_set.ts';
 import { KhoBlockSetIt } from '../../sim/kho/block_set_it.ts';
 import { KhoBlockTable } from '../../sim/kho/block_table.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
-import { PageFault, type Ram } from '../../sim/machine/ram.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
+import type { Ram } from '../../sim/machine/ram.ts';
 import { bootOn, inTask, jump, machineFor } from '../support/system.ts';
 import { COUNT, chainIn, frameOf, listOf, NEXT, PAGE, PAYLOAD } from './block_world.ts';
 

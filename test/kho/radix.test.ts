@@ -13,7 +13,7 @@ import {
   tableIndex,
   walkRadixTree,
 } from '../../sim/kho/radix.ts';
-import { PageFault } from '../../sim/machine/ram.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
 import { bareKernel } from '../support/system.ts';
 import {
   arbitraryBlock,

@@ -14,7 +14,7 @@ import {
 } from '../../sim/luo/session_array.ts';
 import type { IncomingStore } from '../../sim/luo/session_store.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
-import { PageFault } from '../../sim/machine/ram.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
 import { golden } from '../kho/fdt_model.ts';
 import { bareKernel, bootOn, inTask, jump, machineFor } from '../support/system.ts';
 import {

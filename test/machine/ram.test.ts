@@ -6,11 +6,35 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Pfn, Phys } from '../../sim/base/units.ts';
 import { Journal, type Mark } from '../../sim/machine/journal.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
-import { PageFault, Ram } from '../../sim/machine/ram.ts';
+import { Ram } from '../../sim/machine/ram.ts';
+import { patternWord } from '../../sim/machine/stamps.ts';
 import { type Copy, RAM_BYTES, RamWorld, step } from './ram_world.ts';
 
 describe('laws', () => {
+  test('a terabyte of stamps costs their number, and blocks that are cut stay what they were', () => {
+    const ram = new Ram({ pool: new PiecePool(), journal: new Journal() }, 2 ** 40);
+    for (let i = 0; i < 1000; i++) {
+      ram.stampPages((i * 262_144) as Pfn, 512, { seed: i, every: 0, index: 0 });
+      expect(ram.stampOf((i * 262_144) as Pfn, 9)).toEqual({ seed: i, every: 0, index: 0 });
+    }
+    expect([ram.residentBytes, ram.stampedBlocks().length]).toEqual([0, 1000]);
+    ram.zeroPages(100 as Pfn, 1);
+    const words = new Int32Array(3072);
+    ram.loadWords(99 * 4096, words, 0, 3072);
+    expect(words.subarray(1024, 2048).every((word) => word === 0)).toBe(true);
+    expect([words[0], words[2048]]).toEqual([patternWord(0, 99 * 4096), patternWord(0, 101 * 4096)]);
+    // 256 + 128 + 64 pages around, and 64 cut down to the one that went.
+    expect(
+      ram
+        .stampedBlocks()
+        .filter(({ first }) => first < 512)
+        .map(({ order }) => order),
+    ).toEqual([6, 5, 2, 0, 1, 3, 4, 7, 8]);
+    expect(ram.residentBytes).toBe(0);
+  });
+
   test('memory is an array of bytes, and what is not memory faults', () => {
     fc.assert(
       fc.property(fc.boolean(), fc.array(step, { maxLength: 60, size: 'max' }), (backed, steps) => {

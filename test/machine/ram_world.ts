@@ -7,8 +7,10 @@ import type { Pfn, Phys } from '../../sim/base/units.ts';
 import type { Storage } from '../../sim/machine/column.ts';
 import { type Backdrop, patternWord } from '../../sim/machine/garbage.ts';
 import { Journal } from '../../sim/machine/journal.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
-import { PageFault, Ram } from '../../sim/machine/ram.ts';
+import { Ram } from '../../sim/machine/ram.ts';
+import { patternWord as contentWord, eachBlock, type Stamp } from '../../sim/machine/stamps.ts';
 
 /** Four chunks. */
 export const RAM_BYTES = 4 * 65536;
@@ -43,6 +45,12 @@ const words = fc.array(word, { minLength: 0, maxLength: 40 });
 const data = fc.uint8Array({ minLength: 0, maxLength: 40 });
 const long = fc.maxSafeInteger().map((n) => Math.abs(n));
 
+const stamp: fc.Arbitrary<Stamp> = fc.record({
+  seed: fc.nat(3),
+  every: fc.constantFrom(0, 8, 64, 4096, 12_288),
+  index: fc.oneof(fc.nat(40), fc.constant(2 ** 33 + 5)),
+});
+
 export type Step =
   | { kind: 'store8' | 'store32'; at: number; word: number }
   | { kind: 'store64'; at: number; value: number }
@@ -51,6 +59,7 @@ export type Step =
   | { kind: 'zero' | 'guard' | 'unguard'; pages: [number, number] }
   | { kind: 'scribble'; page: number; seed: number }
   | { kind: 'overwrite'; pages: [number, number]; seed: number }
+  | { kind: 'stamp'; pages: [number, number]; stamp: Stamp }
   | { kind: 'load'; at: number; n: number };
 
 const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record(model);
@@ -90,6 +99,11 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     pages,
     seed: word,
   }),
+  record<{ kind: 'stamp'; pages: [number, number]; stamp: Stamp }>({
+    kind: fc.constant('stamp'),
+    pages: fc.oneof(pages, fc.constantFrom<[number, number]>([0, 64], [0, 16], [32, 32], [16, 8])),
+    stamp,
+  }),
   record<{ kind: 'load'; at: number; n: number }>({ kind: fc.constant('load'), at: address, n: fc.nat(30) }),
 );
 
@@ -121,7 +135,10 @@ export class RamWorld {
       for (let p = 0; p < PAGES; p++) if (p % 3 !== 0) this.#fill(p, 1, p);
       this.ram.clear([], backdropOf(this.bytes.slice()));
     }
-    this.ram.guarded = (frame) => this.guarded.has(frame);
+    this.ram.guarded = (first, pages) => {
+      for (let frame = first; frame < first + pages; frame++) if (this.guarded.has(frame)) return frame;
+      return -1;
+    };
     this.ram.onWildWrite = ({ pfn }) => this.wild.add(pfn);
   }
 
@@ -159,6 +176,9 @@ export class RamWorld {
     for (const p of this.ram.dirtyPages()) untouched.delete(p);
     const regions = this.ram.garbageRegions();
     if (this.#backed) return;
+    for (const { first, order } of this.ram.stampedBlocks()) {
+      for (let p = first; p < first + 2 ** order; p++) untouched.delete(p);
+    }
     for (const p of untouched) {
       if (regions.some(({ start, bytes }) => p * 4096 >= start && p * 4096 < start + bytes)) continue;
       expect(this.bytes.subarray(p * 4096, (p + 1) * 4096).every((b) => b === 0)).toBe(true);
@@ -227,6 +247,9 @@ export class RamWorld {
     }
     const [first, n] = s.pages;
     if (first + n > PAGES) {
+      if (s.kind === 'stamp') {
+        expect(() => this.ram.stampPages(first as Pfn, n, s.stamp)).toThrow(PageFault);
+      }
       if (s.kind === 'zero') expect(() => this.ram.zeroPages(first as Pfn, n)).toThrow(PageFault);
       if (s.kind === 'guard') expect(() => this.ram.guardPages(first as Pfn, n, true)).toThrow(PageFault);
       return;
@@ -235,6 +258,15 @@ export class RamWorld {
       this.ram.zeroPages(first as Pfn, n);
       this.bytes.fill(0, first * 4096, (first + n) * 4096);
       if (n > 0) this.#note(first * 4096, n * 4096);
+    } else if (s.kind === 'stamp') {
+      this.ram.stampPages(first as Pfn, n, s.stamp);
+      for (let at = first * 4096; at < (first + n) * 4096; at += 4) {
+        const place = at + (s.stamp.index - first) * 4096;
+        const isThere = s.stamp.every === 0 || place % s.stamp.every < 8;
+        new DataView(this.bytes.buffer).setInt32(at, isThere ? contentWord(s.stamp.seed, place) : 0, true);
+      }
+      if (n > 0) this.#note(first * 4096, n * 4096);
+      this.#checkStamps(first, n, s.stamp);
     } else if (s.kind === 'overwrite') {
       if (n === 0) return;
       // Whoever overwrites does not ask for leave: nothing is guarded across the jump.
@@ -244,6 +276,15 @@ export class RamWorld {
     } else {
       this.#guard(first, n, s.kind === 'guard');
     }
+  }
+
+  /** A block that was just stamped is told as that, unless bytes of it were kept anyway. */
+  #checkStamps(first: number, n: number, { seed, every, index }: Stamp): void {
+    eachBlock(first, n, (block, order) => {
+      const found = this.ram.stampOf(block as Pfn, order);
+      if (found !== undefined) expect(found).toEqual({ seed, every, index: index + block - first });
+      if (this.ram.residentBytes === 0) expect(found).toBeDefined();
+    });
   }
 
   #guard(first: number, n: number, guarded: boolean): void {

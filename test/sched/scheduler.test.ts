@@ -4,7 +4,7 @@ import { SimulatorFault } from '../../sim/base/assert.ts';
 import { Decisions } from '../../sim/base/decisions.ts';
 import { definePoint, type Op } from '../../sim/base/point.ts';
 import { STEP } from '../../sim/machine/cpu.ts';
-import { PageFault } from '../../sim/machine/ram.ts';
+import { PageFault } from '../../sim/machine/page_fault.ts';
 import { Mutex } from '../../sim/sched/mutex.ts';
 import type { Policy } from '../../sim/sched/policy.ts';
 import { RwSemaphore } from '../../sim/sched/rwsem.ts';

@@ -4,6 +4,7 @@
 import { type Answer, settle } from '../../sim/base/answer.ts';
 import type { Op } from '../../sim/base/point.ts';
 import type { System } from '../../sim/boot/boot.ts';
+import { bytesContents } from '../../sim/files/shmem_write.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
 import { putName } from '../../sim/luo/name.ts';
 import type { Task } from '../../sim/sched/task.ts';
@@ -82,11 +83,11 @@ export class Caller {
   }
 
   write(fd: number, text: string): number {
-    return this.call((thread) => this.sys.write(thread, fd, encode(text)));
+    return this.call((thread) => this.sys.write(thread, fd, bytesContents(encode(text))));
   }
 
   pwrite(fd: number, at: number, text: string): number {
-    return this.call((thread) => this.sys.pwrite(thread, fd, at, encode(text)));
+    return this.call((thread) => this.sys.pwrite(thread, fd, at, bytesContents(encode(text))));
   }
 
   /** Stores through a shared mapping. */

@@ -1,0 +1,88 @@
+/*
+ * The 64 KiB chunks of RAM that have materialised: found by number, remembered in the order in which they came to be.
+ */
+import { assert } from '../base/assert.ts';
+import type { Pfn } from '../base/units.ts';
+import { DIRECTORY_MASK, DIRECTORY_PIECES, DIRECTORY_SHIFT, PIECE_WORDS } from './pool.ts';
+
+export const CHUNK_BYTES = 65536;
+export const CHUNK_PAGES = 16;
+
+export interface Chunk {
+  words: Int32Array;
+  dirty: number;
+  open: number;
+  guard: number;
+  /** Journal epoch in which `open` holds. */
+  epoch: number;
+  /** Pages saved in that epoch. */
+  saved: number;
+}
+
+/** Stands where no chunk has materialised. Never written. */
+export const ABSENT: Chunk = {
+  words: new Int32Array(PIECE_WORDS),
+  dirty: 0,
+  open: 0,
+  guard: 0,
+  epoch: 0,
+  saved: 0,
+};
+const ABSENT_DIRECTORY: Chunk[] = new Array<Chunk>(DIRECTORY_PIECES).fill(ABSENT);
+
+export class Chunks {
+  /** Numbers in order of materialisation. */
+  readonly numbers: number[] = [];
+  #directories: Chunk[][];
+
+  constructor(ramBytes: number) {
+    const directories = Math.ceil(ramBytes / (CHUNK_BYTES * DIRECTORY_PIECES));
+    this.#directories = new Array<Chunk[]>(directories).fill(ABSENT_DIRECTORY);
+  }
+
+  at(cn: number): Chunk {
+    return (this.#directories[cn >>> DIRECTORY_SHIFT] as Chunk[])[cn & DIRECTORY_MASK] as Chunk;
+  }
+
+  add(cn: number, words: Int32Array): Chunk {
+    let directory = this.#directories[cn >>> DIRECTORY_SHIFT] as Chunk[];
+    if (directory === ABSENT_DIRECTORY) {
+      directory = ABSENT_DIRECTORY.slice();
+      this.#directories[cn >>> DIRECTORY_SHIFT] = directory;
+    }
+    const chunk: Chunk = { words, dirty: 0, open: 0, guard: 0, epoch: 0, saved: 0 };
+    directory[cn & DIRECTORY_MASK] = chunk;
+    this.numbers.push(cn);
+    return chunk;
+  }
+
+  /** The last that came goes first. */
+  remove(cn: number): Chunk {
+    assert(this.numbers.at(-1) === cn, 'chunks are dropped in reverse order');
+    this.numbers.pop();
+    const chunk = this.at(cn);
+    (this.#directories[cn >>> DIRECTORY_SHIFT] as Chunk[])[cn & DIRECTORY_MASK] = ABSENT;
+    return chunk;
+  }
+
+  /** Whether nothing of these pages has materialised. */
+  isAbsent(first: number, pages: number): boolean {
+    const last = Math.floor((first + pages - 1) / CHUNK_PAGES);
+    for (let cn = Math.floor(first / CHUNK_PAGES); cn <= last; cn++) if (this.at(cn) !== ABSENT) return false;
+    return true;
+  }
+
+  /** Dirty pages, ascending. */
+  *dirtyPages(): Generator<Pfn, void, void> {
+    for (const cn of [...this.numbers].sort((x, y) => x - y)) {
+      const { dirty } = this.at(cn);
+      for (let page = 0; page < CHUNK_PAGES; page++) {
+        if ((dirty & (1 << page)) !== 0) yield (cn * CHUNK_PAGES + page) as Pfn;
+      }
+    }
+  }
+
+  dispose(): void {
+    this.#directories = [];
+  }
+}
