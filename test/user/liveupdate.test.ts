@@ -49,6 +49,7 @@ describe('the device', () => {
     const user = caller();
     const fd = user.create('a');
     user.close(user.fd);
+    expect(user.system.luo.sessions.outgoing.count).toBe(1);
     expect(user.finish(fd)).toBe(0);
     user.open();
     expect(user.create('a')).toBe(-EEXIST);
