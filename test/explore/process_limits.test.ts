@@ -152,8 +152,8 @@ describe.each(['v7.0', 'v7.1', 'v7.3'])('a memory cgroup on %s', (revision) => {
   const life = (pages: number, more: string): RunResult =>
     play(
       `kernel ${revision}\nstage\ntask p\nmemfd old bytes 16K\nfill old every 4096 seed 1\nopen\ncreate s\n` +
-        `memory-max bytes ${pages * 4}K\nmemfd f%d 0..1 bytes 8K\n${more}\ntask q\nmemfd g bytes 64K\n` +
-        `fill g every 4096 seed 1\nstage\ntask q\nopen\ncreate s`,
+        `memory-max bytes ${pages * 4}K\nmemfd f%d 0..1 bytes 8K\n${more}\nstage\ntask q\nopen\ncreate s\nclose s\n` +
+        'close-device\nmemfd g bytes 64K\nfill g every 4096 seed 1\nclose-file g',
     );
   const killed = ({ generations }: RunResult): boolean =>
     generations[0]?.dmesg.some((line) => line.endsWith('Memory cgroup out of memory: Killed process (p)')) ===
@@ -166,6 +166,8 @@ describe.each(['v7.0', 'v7.1', 'v7.3'])('a memory cgroup on %s', (revision) => {
     const result = life(4, fits);
     expect([killed(result), result.violations]).toEqual([false, []]);
     expect(told(result)).toContain('allocate 1 OK');
+    // Another process has no limit.
+    expect(told(result).slice(-2)).toEqual(['fill 1 OK', 'close-file 1 OK']);
   });
 
   it.each([
@@ -181,7 +183,8 @@ describe.each(['v7.0', 'v7.1', 'v7.3'])('a memory cgroup on %s', (revision) => {
     const done = result.generations[0]?.actions ?? [];
     expect(done.filter(({ process, verb }) => process === 'p' && verb === 'memfd')).toHaveLength(2);
     // Its name is free again for the next.
-    expect(done.at(-1)).toMatchObject({ process: 'q', verb: 'create', result: 'OK' });
+    expect(done.at(-6)).toMatchObject({ process: 'q', verb: 'create', result: 'OK' });
+    expect(done.at(-1)).toMatchObject({ verb: 'close-file', result: 'OK' });
   });
 
   it('charges who retrieves: a daemon with too small a limit is killed, and keeps no file', () => {

@@ -75,13 +75,16 @@ export function roundTripLaw(make: () => StoreUnderTest, counts: fc.Arbitrary<nu
 /** An attempt that is taken back, at any place, leaves no trace in what a second attempt hands over. */
 export function retryLaw(make: () => StoreUnderTest, counts: fc.Arbitrary<number>): void {
   fc.assert(
-    fc.property(counts, fc.nat(), (count, n) => {
+    fc.property(counts, fc.nat(), fc.boolean(), (count, n, isUndone) => {
       const store = make();
       fillUp(store, count);
       const abandoned = count === 0 ? 0 : n % (count + 1);
       const slots = write(store, abandoned, 5000);
-      for (const slot of slots.reverse()) expect(store.outgoing.previousSlot()).toBe(slot);
-      if (count > 0) expect(store.outgoing.previousSlot()).toBe(0);
+      // One that has succeeded, and whose reboot then failed, is left where it stands.
+      if (isUndone) {
+        for (const slot of slots.reverse()) expect(store.outgoing.previousSlot()).toBe(slot);
+        if (count > 0) expect(store.outgoing.previousSlot()).toBe(0);
+      }
       write(store, count, 1000);
       store.outgoing.commit(count);
       const incoming = store.incoming();

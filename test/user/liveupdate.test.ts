@@ -49,6 +49,7 @@ describe('the device', () => {
     const user = caller();
     const fd = user.create('a');
     user.close(user.fd);
+    expect(user.system.luo.sessions.outgoing.count).toBe(1);
     expect(user.finish(fd)).toBe(0);
     user.open();
     expect(user.create('a')).toBe(-EEXIST);
@@ -159,14 +160,21 @@ describe('creating a session', () => {
         const user = caller({ faults: [{ point, nth }] });
         if (user.fd < 0 || !user.system.luo.enabled) continue;
         const { sessions } = user.system.luo;
+        const dentries = user.system.kernel.slabs.find((slab) => slab.name === 'dentry');
         let failures = 0;
         for (let i = 0; i < 830; i++) {
-          const before = [sessions.outgoing.count, user.process.open, user.system.vfs.open];
+          const counts = (): unknown[] => [
+            sessions.outgoing.count,
+            user.process.open,
+            user.system.vfs.open,
+            dentries?.live,
+          ];
+          const before = counts();
           const result = user.create(`s${i}`);
           if (result >= 0) continue;
           failures++;
           expect([point, nth, result]).toEqual([point, nth, -ENOMEM]);
-          expect([sessions.outgoing.count, user.process.open, user.system.vfs.open]).toEqual(before);
+          expect(counts()).toEqual(before);
           expect(user.create(`s${i}`)).toBeGreaterThan(0);
         }
         expect(failures).toBeLessThanOrEqual(1);
