@@ -40,7 +40,10 @@ const PROGRAM: Program = {
 const MORE_POINTS: readonly Replacement[] = [
   [/^(const LOOKED_UP) = /m, "const FOUND = definePoint('luo_test', 'found');\n$&"],
   [/^(const SERIALIZED) = /m, "const WRITTEN = definePoint('luo_test', 'written');\n$&"],
-  [/if \((this.*sched\.contended)\) yield LOOKED_UP;/, 'if ($1) yield FOUND;\n$&'],
+  [
+    /after\(giveWay\(LOOKED_UP\), (.*)\);/,
+    'after(giveWay(FOUND), () => this.#kernel.sched.contended ? after(giveWay(LOOKED_UP), $1) : ($1)());',
+  ],
   [/if \((this.*sched\.contended)\) yield SERIALIZED;/, 'if ($1) yield WRITTEN;\n$&'],
 ];
 /** The place between lookup and lock of a retrieve under another name. */
@@ -52,7 +55,9 @@ const FEWER_CHOICES: readonly Replacement[] = [
   [/\['intact', 'zeroed', 'overwritten', 'mixed'\]/, "['intact', 'zeroed']"],
 ];
 /** No task is preempted between lookup and lock. */
-const FEWER_POINTS: readonly Replacement[] = [[/if \(this.*sched\.contended\) yield LOOKED_UP;/, '']];
+const FEWER_POINTS: readonly Replacement[] = [
+  [/if \(this.*sched\.contended\)\s*return after\(giveWay\(LOOKED_UP\), .*\n/, ''],
+];
 
 const SEEDS = Array.from({ length: 16 }, (_, seed) => String(seed));
 
