@@ -106,9 +106,12 @@ export class LiveUpdateDevice {
   *open({ task, process }: Thread): Op<number> {
     const { kernel, vfs, luo } = this.#system;
     kernel.enterSyscall();
-    if (!this.present) return -ERRNO.ENOENT;
     const fd = process.reserveFd();
     if (fd < 0) return fd;
+    if (!this.present) {
+      process.returnFd(fd);
+      return -ERRNO.ENOENT;
+    }
     const file = vfs.allocFile(task, this.#kind, 0);
     if (file < 0) {
       process.returnFd(fd);
