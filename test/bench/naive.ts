@@ -47,7 +47,7 @@ class Sessions {
         count = 0;
       }
       const at = HEADER_BYTES + count * SLOT_BYTES;
-      new Uint8Array(block.buffer, at, NAME_BYTES).set(encoder.encode(session.name));
+      encoder.encodeInto(session.name, new Uint8Array(block.buffer, at, NAME_BYTES));
       block.setBigUint64(at + NAME_BYTES + 8, BigInt(session.files.length), true);
       count++;
       block.setBigUint64(8, BigInt(count), true);
