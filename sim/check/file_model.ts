@@ -14,7 +14,7 @@ import { MEMFD_SEALS } from '../kernel/patches.ts';
 import { type FileHandle, O_LARGEFILE, O_RDWR } from '../kernel/vfs.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Thread } from '../user/process.ts';
-import type { FileAction } from '../user/program.ts';
+import { type FileAction, tokenAt, type U64 } from '../user/program.ts';
 import { ModelFile } from './model_file.ts';
 import type { Violations } from './violation.ts';
 
@@ -31,13 +31,13 @@ interface Preserved {
   uncertain: boolean;
 }
 
-type Sessions = Map<number, Map<number, Preserved>>;
+type Sessions = Map<number, Map<U64, Preserved>>;
 
 interface InFlight {
   readonly process: string;
   readonly action: FileAction;
   readonly name: number;
-  readonly token: number;
+  readonly token: U64;
 }
 
 export class FileModel implements Stateful {
@@ -63,7 +63,7 @@ export class FileModel implements Stateful {
   }
 
   called({ task, process }: Thread, action: FileAction, name: number, i: number): void {
-    const token = 'token' in action ? action.token + i : 0;
+    const token = 'token' in action ? tokenAt(action.token, i) : 0;
     this.#inFlight.set(task.id, { process: process.name, action, name, token });
   }
 
@@ -71,7 +71,8 @@ export class FileModel implements Stateful {
     this.#inFlight.delete(thread.task.id);
     const { process } = thread;
     const inode = this.#inodeOf(thread, fd);
-    if (action.do === 'retrieve-fd') this.#retrieved(thread, action, name, action.token + i, result, fd);
+    if (action.do === 'retrieve-fd')
+      this.#retrieved(thread, action, name, tokenAt(action.token, i), result, fd);
     if (result < 0) return;
     if (action.do === 'memfd') {
       const file = new ModelFile();
@@ -93,7 +94,7 @@ export class FileModel implements Stateful {
     else if (action.do === 'seal') file.seals = withImplied(file.seals | action.seals);
     else if (action.do === 'close-file') this.#filesOf(process.name).delete(name);
     else if (action.do === 'read') this.#compare(inode, name, file);
-    else if (action.do === 'preserve') this.#preserved(action, action.token + i, file);
+    else if (action.do === 'preserve') this.#preserved(action, tokenAt(action.token, i), file);
   }
 
   /** A session of this kernel, or of the one before, is finished or closed. */
@@ -166,7 +167,7 @@ export class FileModel implements Stateful {
     return files;
   }
 
-  #preserved(action: FileAction, token: number, file: ModelFile): Preserved {
+  #preserved(action: FileAction, token: U64, file: ModelFile): Preserved {
     const session = this.#sessionId(action);
     let tokens = this.#outgoing.get(session);
     if (tokens === undefined) {
@@ -182,14 +183,7 @@ export class FileModel implements Stateful {
     return preserved;
   }
 
-  #retrieved(
-    thread: Thread,
-    action: FileAction,
-    name: number,
-    token: number,
-    result: number,
-    fd: number,
-  ): void {
+  #retrieved(thread: Thread, action: FileAction, name: number, token: U64, result: number, fd: number): void {
     const known = this.#incoming.get(this.#sessionId(action))?.get(token);
     const text = `file ${token} of "${this.#describe(this.#sessionId(action))}"`;
     if (result === 0 && known === undefined) {
@@ -256,7 +250,7 @@ function cloneSessions(sessions: Sessions, copies?: Map<ModelFile, ModelFile>): 
   const clone = (file: ModelFile): ModelFile => (copies === undefined ? file.clone() : copyOf(copies, file));
   return new Map(
     [...sessions].map(([session, tokens]) => {
-      const copied = [...tokens].map(([token, preserved]): [number, Preserved] => {
+      const copied = [...tokens].map(([token, preserved]): [U64, Preserved] => {
         return [token, { ...preserved, file: clone(preserved.file) }];
       });
       return [session, new Map(copied)];

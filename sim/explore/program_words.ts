@@ -9,6 +9,8 @@
  * What cannot be seen stands in no word as it is: two texts that look alike are alike.
  */
 
+import { type U64, U64_MAX, u64Of } from '../user/program.ts';
+
 /** What is wrong in a line, and in which column. */
 export class Wrong extends Error {
   override readonly name = 'Wrong';
@@ -174,10 +176,19 @@ export function takeWhole(words: Words, what: string, min: number, max: number):
   return wholeOf(words.take(what), what, min, max);
 }
 
-export function wholeOf({ text, column }: Word, what: string, min: number, max: number): number {
+export function wholeOf(word: Word, what: string, min: number, max: number): number {
+  return Number(exactOf(word, what, BigInt(min), BigInt(max)));
+}
+
+/** A u64, the same. */
+export function takeU64(words: Words, what: string): U64 {
+  return u64Of(exactOf(words.take(what), what, 0n, U64_MAX));
+}
+
+function exactOf({ text, column }: Word, what: string, min: bigint, max: bigint): bigint {
   const digits = /^(?:0|[1-9]\d{0,19}|0x[0-9a-fA-F]{1,16})$/.test(text);
   const n = digits ? BigInt(text) : -1n;
-  if (n >= min && n <= max) return Number(n);
+  if (n >= min && n <= max) return n;
   throw new Wrong(column, `${said(text)} is not ${what}: give a whole number from ${min} to ${max}`);
 }
 

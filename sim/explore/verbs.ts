@@ -10,11 +10,12 @@ import { PAGE_SIZE } from '../base/limits.ts';
 import { FILL_BYTES } from '../machine/stamps.ts';
 import { type Names, NUMBERS_MAX } from '../user/names.ts';
 import { OPEN_KINDS } from '../user/other_files.ts';
-import type { Action, Verb } from '../user/program.ts';
+import { type Action, type U64, U64_MAX, u64Of, type Verb } from '../user/program.ts';
 import { didYouMean } from './nearest.ts';
 import {
   said,
   takeSize,
+  takeU64,
   takeWhole,
   type Words,
   Wrong,
@@ -105,6 +106,28 @@ function number(word: string, min = 0): Operand<number> {
   };
 }
 
+/** A u64 behind a word. */
+function u64(word: string): Operand<U64> {
+  return {
+    usage: `${word} N`,
+    read: (line) => {
+      line.expect(word);
+      return takeU64(line, `the number behind ${word}`);
+    },
+    write: (value) => `${word} ${value}`,
+    error: (value, at) =>
+      isU64(value)
+        ? undefined
+        : `${at} is no whole number below 2^64: from 2^53 on it is text, "9007199254740992"`,
+  };
+}
+
+/** As it is kept: what a number can hold is no text. */
+const isU64 = (value: unknown): value is U64 =>
+  typeof value === 'string'
+    ? /^[1-9]\d{15,19}$/.test(value) && BigInt(value) <= U64_MAX && u64Of(BigInt(value)) === value
+    : Number.isSafeInteger(value) && (value as number) >= 0;
+
 /** Bytes, like 4K or 0. */
 const BYTES: Operand<number> = {
   usage: 'bytes SIZE',
@@ -156,7 +179,7 @@ const PROCESS: Operand<string> = {
   error: (value, at) => (typeof value === 'string' ? undefined : `${at} is no text`),
 };
 
-const IN_SESSION = { names: NAMES, session: behind('in', SESSION), token: number('token') };
+const IN_SESSION = { names: NAMES, session: behind('in', SESSION), token: u64('token') };
 
 const VERBS: { readonly [V in Verb]: OperandsOf<V> } = {
   open: {},

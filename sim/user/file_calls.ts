@@ -14,10 +14,12 @@ import type { Column } from '../machine/column.ts';
 import { patternContents } from './contents.ts';
 import type { LiveUpdateDevice } from './liveupdate.ts';
 import type { Thread } from './process.ts';
-import type { FileAction } from './program.ts';
+import { type FileAction, tokenAt, type U64 } from './program.ts';
 import { MAX_RW_COUNT, MFD_ALLOW_SEALING, SEEK_SET, type Syscalls } from './syscalls.ts';
 import { UserMemory } from './uaccess.ts';
 import { FD_ARGUMENT, LIVEUPDATE_SESSION_PRESERVE_FD, LIVEUPDATE_SESSION_RETRIEVE_FD } from './uapi.ts';
+
+const LOW = 0xffffffffn;
 
 type WriteAction = Extract<FileAction, { do: 'write' }>;
 
@@ -83,7 +85,7 @@ export class FileCalls {
           LIVEUPDATE_SESSION_PRESERVE_FD,
           sessions.get(session) - 1,
           fd,
-          action.token + i,
+          tokenAt(action.token, i),
         );
       case 'retrieve-fd':
         return this.#session(
@@ -91,7 +93,7 @@ export class FileCalls {
           LIVEUPDATE_SESSION_RETRIEVE_FD,
           sessions.get(session) - 1,
           -1,
-          action.token + i,
+          tokenAt(action.token, i),
         );
       case 'close-file':
         return calls.close(thread, fd);
@@ -127,13 +129,15 @@ export class FileCalls {
     return typeof read === 'number' ? read : read.length;
   }
 
-  #session(thread: Thread, number: number, session: number, fd: number, token: number): Answer {
+  #session(thread: Thread, number: number, session: number, fd: number, token: U64): Answer {
     if (session < 0) return -ERRNO.EBADF;
     const { words } = this.#argument;
     words[0] = FD_ARGUMENT.size;
     words[FD_ARGUMENT.at.fd / 4] = fd;
-    words[FD_ARGUMENT.at.token / 4] = token | 0;
-    words[FD_ARGUMENT.at.token / 4 + 1] = Math.floor(token / 2 ** 32);
+    const exact = typeof token === 'number' ? token : BigInt(token);
+    words[FD_ARGUMENT.at.token / 4] = Number(typeof exact === 'number' ? exact % 2 ** 32 : exact & LOW) | 0;
+    words[FD_ARGUMENT.at.token / 4 + 1] =
+      typeof exact === 'number' ? Math.floor(exact / 2 ** 32) : Number(exact >> 32n) | 0;
     return this.#device.ioctl(thread, session, number, this.#argument);
   }
 }

@@ -12,6 +12,23 @@ import type { CommandLine } from '../kernel/command_line.ts';
 import type { Names } from './names.ts';
 import type { OpenKind } from './other_files.ts';
 
+/** A number where it is exact, so up to 2^53 - 1; above that its decimal digits. */
+export type U64 = number | string;
+
+export const U64_MAX = 2n ** 64n - 1n;
+
+/** The u64 of a whole number, which is taken modulo 2^64. */
+export function u64Of(value: bigint): U64 {
+  const whole = value & U64_MAX;
+  return whole <= Number.MAX_SAFE_INTEGER ? Number(whole) : String(whole);
+}
+
+/** Token `i` of an action. */
+export const tokenAt = (token: U64, i: number): U64 =>
+  typeof token === 'number' && token + i <= Number.MAX_SAFE_INTEGER
+    ? token + i
+    : u64Of(BigInt(token) + BigInt(i));
+
 export type Action =
   /** open("/dev/liveupdate") */
   | { readonly do: 'open' }
@@ -46,10 +63,10 @@ export type Action =
   | { readonly do: 'seal'; readonly names: Names; readonly seals: number }
   /** Reads every file whole; what is there is compared with what was written. */
   | { readonly do: 'read'; readonly names: Names }
-  /** PRESERVE_FD of every name in one session, with ascending tokens from `token`. */
-  | { readonly do: 'preserve'; readonly names: Names; readonly session: Names; readonly token: number }
+  /** PRESERVE_FD of every name in one session, with ascending tokens from `token`; after the last u64 comes 0. */
+  | { readonly do: 'preserve'; readonly names: Names; readonly session: Names; readonly token: U64 }
   /** RETRIEVE_FD, the same. */
-  | { readonly do: 'retrieve-fd'; readonly names: Names; readonly session: Names; readonly token: number }
+  | { readonly do: 'retrieve-fd'; readonly names: Names; readonly session: Names; readonly token: U64 }
   /** close of the descriptors */
   | { readonly do: 'close-file'; readonly names: Names }
   /** Memory pressure: whatever can be reclaimed is. */

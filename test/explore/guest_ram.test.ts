@@ -109,16 +109,21 @@ describe('guest RAM', () => {
   });
 
   it('of more than one write(2) takes is written whole', () => {
-    const bytes = 2 * GIB + 8192;
-    const { result } = play(
-      program('v7.3', [
-        { do: 'memfd', names: one(0), bytes, folios: 2 * MIB },
-        { do: 'write', names: one(0), at: 0, bytes, seed: 3 },
-        { do: 'read', names: one(0) },
-      ]),
-      8 * GIB,
-    );
+    const bytes = 2 * GIB + 2 * MIB;
+    const filling: Action[] = [
+      { do: 'memfd', names: one(0), bytes, folios: 2 * MIB },
+      { do: 'write', names: one(0), at: 0, bytes, seed: 3 },
+      { do: 'read', names: one(0) },
+      { do: 'create', names: S },
+      { do: 'preserve', names: one(0), session: S, token: 0 },
+      ...LEAVE,
+    ];
+    let pages = 0;
+    const { result } = play(program('v7.3', filling, []), 8 * GIB, '1', ({ ram }) => {
+      for (const { seed, order } of ram.stampedBlocks()) if (seed === 3) pages += 2 ** order;
+    });
     expect([failures(result), result.violations]).toEqual([[], []]);
+    expect(pages).toBe(bytes / 4096);
   });
 
   it.each(['v6.19', 'v7.1', 'v7.3'])('survives on %s however memory is left over', (revision) => {

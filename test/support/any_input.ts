@@ -13,7 +13,14 @@ import { REVISIONS, withPatches } from '../../sim/kernel/revisions.ts';
 import type { MachineParams } from '../../sim/machine/machine.ts';
 import { type Names, NUMBERS_MAX, plainName } from '../../sim/user/names.ts';
 import { OPEN_KINDS } from '../../sim/user/other_files.ts';
-import type { Action, GenerationProgram, Verb } from '../../sim/user/program.ts';
+import {
+  type Action,
+  type GenerationProgram,
+  type U64,
+  U64_MAX,
+  u64Of,
+  type Verb,
+} from '../../sim/user/program.ts';
 
 const MIB = 2 ** 20;
 
@@ -69,6 +76,7 @@ const named = (verb: Named, more: Record<string, fc.Arbitrary<unknown>> = {}): f
   fc.record({ do: fc.constant(verb), names, ...more }) as fc.Arbitrary<Action>;
 
 const wholes = fc.oneof(fc.nat(20), fc.constantFrom(4096, 2 ** 40, Number.MAX_SAFE_INTEGER), fc.maxSafeNat());
+const u64s: fc.Arbitrary<U64> = fc.oneof(wholes, fc.bigInt({ min: 0n, max: U64_MAX }).map(u64Of));
 const session = names.map(({ pattern, first }): Names => ({ pattern, first, count: 1 }));
 
 /** By verb, so that none is forgotten. */
@@ -80,7 +88,13 @@ export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
   finish: named('finish'),
   dup: named('dup'),
   close: named('close'),
-  memfd: named('memfd', { bytes: wholes }),
+  memfd: fc.oneof(
+    named('memfd', { bytes: wholes }),
+    named('memfd', {
+      bytes: wholes,
+      folios: fc.integer({ min: 1, max: 9 }).map((order) => 4096 * 2 ** order),
+    }),
+  ),
   write: named('write', { at: wholes, bytes: wholes, seed: wholes }),
   fill: named('fill', { every: wholes.filter((every) => every >= 8), seed: wholes }),
   truncate: named('truncate', { bytes: wholes }),
@@ -88,8 +102,8 @@ export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
   seek: named('seek', { at: wholes }),
   seal: named('seal', { seals: wholes }),
   read: named('read'),
-  preserve: named('preserve', { session, token: wholes }),
-  'retrieve-fd': named('retrieve-fd', { session, token: wholes }),
+  preserve: named('preserve', { session, token: u64s }),
+  'retrieve-fd': named('retrieve-fd', { session, token: u64s }),
   'close-file': named('close-file'),
   reclaim: fc.constant({ do: 'reclaim' }),
   load: fc.constant({ do: 'load' }),
