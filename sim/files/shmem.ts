@@ -320,11 +320,21 @@ export class Shmem {
     const first = Math.floor(start / PAGE_SIZE);
     for (let index = first; index < Math.ceil(end / PAGE_SIZE); index++) {
       const folio = this.getFolio(inode, index);
-      // (The kernel takes back what this call allocated.)
-      if (folio < 0) return folio === -ERRNO.ENOMEM ? -ERRNO.ENOSPC : folio;
+      if (folio >= 0) continue;
+      this.#undoFallocate(inode, first, index);
+      return folio === -ERRNO.ENOMEM ? -ERRNO.ENOSPC : folio;
     }
     if (end > inodes.size(inode)) inodes.setSize(inode, end);
     return 0;
+  }
+
+  /** What was allocated in pages [first, end) and never used goes; what has contents stays. @kernel shmem_undo_range */
+  #undoFallocate(inode: InodeHandle, first: number, end: number): void {
+    for (const folio of this.cache.of(inode)) {
+      const index = this.cache.index(folio);
+      const inside = index >= first && index + pagesOf(this.cache.order(folio)) <= end;
+      if (inside && !this.cache.has(folio, UPTODATE)) this.drop(inode, folio);
+    }
   }
 
   /** Whole folios in the range go, the rest of it is zeroed. */

@@ -6,11 +6,12 @@ import { describe, expect, it } from 'vitest';
 import { ERRNO } from '../../sim/base/errno.ts';
 import type { Pfn } from '../../sim/base/units.ts';
 import { F_SEAL_GROW, F_SEAL_WRITE, type InodeHandle } from '../../sim/files/shmem_inode.ts';
+import { DIRECTION_CHECK } from '../../sim/kernel/patches.ts';
 import { REVISIONS, V6_19, V7_3 } from '../../sim/kernel/revisions.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
 import { CMA } from '../../sim/machine/pageblock.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, MFD_ALLOW_SEALING } from '../../sim/user/syscalls.ts';
-import { owned, start, update } from '../luo/file_world.ts';
+import { owned, start, update, warnings } from '../luo/file_world.ts';
 import { MIB } from '../support/system.ts';
 
 const { EBUSY, ENOMEM } = ERRNO;
@@ -51,6 +52,40 @@ describe('memfds', () => {
     expect([user.seal(fd, F_SEAL_WRITE), user.seal(fd, F_SEAL_GROW)]).toEqual([-EBUSY, 0]);
     user.close(session);
     expect([user.seal(fd, F_SEAL_WRITE), user.pwrite(fd, 0, 'y')]).toEqual([0, -1]);
+  });
+});
+
+describe('FINISH of a session that was only preserved', () => {
+  it('is refused, but before v7.1 finishes what was never handed over: nothing is restored, and the memory leaks', () => {
+    for (const [name, revision] of EVERY) {
+      const user = start(revision);
+      const fd = user.memfd('kept');
+      const session = user.create('s');
+      expect(user.preserve(session, fd, 1)).toBe(0);
+      const isOld = !user.system.kernel.has(DIRECTION_CHECK);
+      expect([name, user.finish(session)]).toEqual([name, isOld ? 0 : -ERRNO.EINVAL]);
+      expect([name, warnings(user).length > 0]).toEqual([name, isOld]);
+      expect(user.system.luo.files.table.slab.live).toBe(isOld ? 0 : 1);
+      // The file itself is as it was: its memory is the page cache's.
+      expect([user.read(fd), user.truncate(fd, 9000)]).toEqual(['kept', -1]);
+      user.close(session);
+      expect(user.truncate(fd, 9000)).toBe(isOld ? -1 : 0);
+    }
+  });
+});
+
+describe('fallocate', () => {
+  it('that finds no memory takes back what it allocated, and leaves what was written', () => {
+    const user = start(V7_3, [{ point: 'shmem_alloc_folio:folio', nth: 4 }]);
+    const fd = user.memfd('kept');
+    const before = user.stat(fd);
+    const { nrFree } = user.system.kernel.buddy;
+    expect(user.allocate(fd, 0, 10 * 4096)).toBe(-ERRNO.ENOSPC);
+    expect(user.stat(fd)).toEqual(before);
+    expect(user.system.kernel.buddy.nrFree).toBe(nrFree);
+    expect([user.read(fd), owned(user)]).toEqual(['kept', []]);
+    expect(user.allocate(fd, 0, 10 * 4096)).toBe(0);
+    expect(user.stat(fd)).toMatchObject({ size: 10 * 4096, blocks: 80 });
   });
 });
 
