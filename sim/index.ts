@@ -14,7 +14,6 @@ export {
   SESSION_NAME_LENGTH,
 } from './base/limits.ts';
 export { type Blackout, longestBlackout, type Priced, priceOf } from './explore/blackout.ts';
-export { type CheckedImage, type CheckImageOptions, checkImage } from './explore/check_image.ts';
 export {
   type CompareRow,
   type Comparison,
@@ -24,8 +23,6 @@ export {
 } from './explore/compare.ts';
 export type { Spread } from './explore/file_forecast.ts';
 export { FileProblem, Replacement, readPieces, readText } from './explore/host_file.ts';
-export { type Image, type ImageRequest, openImage } from './explore/image_file.ts';
-export type { ImageReport, IncomingReport, Piece } from './explore/image_report.ts';
 export {
   type MatrixCell,
   type MatrixJump,
@@ -36,9 +33,6 @@ export {
   type Outcome,
 } from './explore/matrix.ts';
 export { type Plan, type PlanLimit, type PlanParams, plan } from './explore/plan.ts';
-export { programError } from './explore/program_json.ts';
-export { printProgram } from './explore/program_print.ts';
-export { isTextProblem, type ParseOptions, parseProgram, type TextProblem } from './explore/program_text.ts';
 export type { OnProgress, Phase, Progress } from './explore/progress.ts';
 export { decodeRamFile, type RamFile, type RamFileHeader } from './explore/ram_file.ts';
 export {
@@ -56,7 +50,6 @@ export {
 } from './explore/result.ts';
 export { recordingOf, resultToken } from './explore/result_token.ts';
 export { type AtJump, type Jump, type RunRequest, run } from './explore/run.ts';
-export type { RunInput } from './explore/run_input.ts';
 export type { Memory, Shattered, ShatteredRun } from './explore/shattered.ts';
 export { type SimulateOptions, simulate } from './explore/simulate.ts';
 export { type Change, diffStates, lockText } from './explore/state_diff.ts';
@@ -73,13 +66,20 @@ export type {
   StoreReport,
   TaskReport,
 } from './explore/step_report.ts';
+export { type CheckedImage, type CheckImageOptions, checkImage } from './image/check_image.ts';
+export { type Image, type ImageRequest, openImage } from './image/image_file.ts';
+export type { ImageReport, IncomingReport, Piece } from './image/image_report.ts';
+export { programError } from './input/program_json.ts';
+export { printProgram } from './input/program_print.ts';
+export { isTextProblem, type ParseOptions, parseProgram, type TextProblem } from './input/program_text.ts';
+export type { RunInput } from './input/run_input.ts';
 export {
   decodeToken,
   encodeToken,
   looksLikeToken,
   type ScenarioOptions,
   type TokenContent,
-} from './explore/token.ts';
+} from './input/token.ts';
 export { ICOUNT, PROFILE_NAMES } from './kernel/cost.ts';
 export {
   FUNCTION_STATUSES,

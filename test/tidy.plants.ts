@@ -15,8 +15,10 @@ export const FLOORS = [
   'files',
   'boot',
   'user',
+  'input',
   'check',
   'explore',
+  'image',
 ];
 
 export interface Plant {
@@ -108,7 +110,8 @@ export const CRUISED: Plant[] = [
   ),
   plant('sim/explore', 'floor-explore', imports('../index.ts')),
   plant('sim/attic', 'floor-unknown', imports('../base/ground.ts')),
-  plant('sim/luo', 'check-only-from-explore', imports('../check/ground.ts')),
+  plant('sim/luo', 'check-only-from-explore-and-image', imports('../check/ground.ts')),
+  plant('sim/explore', 'packing-in-input-only', "export { bech32m } from '@scure/base';\n"),
   plant('reports', 'reports-import-index-only', imports('../sim/machine/ground.ts')),
   plant('reports', 'scenarios-only-from-cli-and-test', imports('../scenarios/ground.ts')),
   plant('scenarios', 'scenarios-import-index-only', imports('../sim/kho/ground.ts')),
@@ -175,6 +178,12 @@ export const INNOCENT: Plant[] = [
     '',
     "import { ground } from '../check/ground.ts';\n\nexport const planted = ground;\n",
   ),
+  plant(
+    'sim/image',
+    '',
+    "import { readFileSync } from 'node:fs';\nimport { ground } from '../check/ground.ts';\n\nexport const planted = () => [ground, readFileSync];\n",
+  ),
+  plant('sim/input', '', "import { bech32m } from '@scure/base';\n\nexport const planted = bech32m;\n"),
   plant('scenarios', '', 'export default 1;\n'),
   plant(
     'build',

@@ -122,7 +122,7 @@ const outside: Scan = (_path, text) =>
 /* A ban that a comment can lift is no ban. */
 const lifted: Scan = (path, text) => {
   const bans = 'noRestrictedGlobals|noJsRestrictedProperties|noNodejsModules|noConsole|noForIn|plugin';
-  return /^sim\/(?!explore\/)/.test(path)
+  return /^sim\/(?!(explore|image)\/)/.test(path)
     ? (text.match(new RegExp(`biome-ignore\\S*\\s+lint(?!/)|biome-ignore\\S*\\s+lint/\\S*(${bans})`, 'g')) ??
         [])
     : [];

@@ -7,12 +7,12 @@ import { assert } from '../base/assert.ts';
 import { NR_OPEN, PAGE_SIZE, RAM_BYTES_MAX } from '../base/limits.ts';
 import { pagesOf } from '../base/units.ts';
 import { capacityOf, type FileShape, fileShapeOf, type StoreShape, shapeOf } from '../check/store_shape.ts';
+import type { RunInput } from '../input/run_input.ts';
 import { type Revision, revisionByName } from '../kernel/revisions.ts';
 import { type Priced, priced, type Steps } from './blackout.ts';
 import { FileForecast, type PhaseOfFiles, type Spread } from './file_forecast.ts';
 import { Forecast, type Sample, sampleOf, type UpdateMemory, type UpdatePhase } from './forecast.ts';
 import type { GenerationReport, RunResult, Violation } from './result.ts';
-import type { RunInput } from './run_input.ts';
 import {
   blocksAtBoot,
   blocksFor,

@@ -14,12 +14,12 @@
 import { Digest } from '../base/digest.ts';
 import { MAX_PAGE_ORDER, PAGE_SIZE } from '../base/limits.ts';
 import { type Pfn, type Phys, physOf } from '../base/units.ts';
+import { isObject, isWhole } from '../input/program_json.ts';
+import type { RunInput } from '../input/run_input.ts';
+import { runInputError } from '../input/run_input_json.ts';
 import type { Ram } from '../machine/ram.ts';
 import { FILL_BYTES, type StampedBlock } from '../machine/stamps.ts';
-import { isObject, isWhole } from './program_json.ts';
 import type { Jump } from './run.ts';
-import type { RunInput } from './run_input.ts';
-import { runInputError } from './run_input_json.ts';
 
 /** 2: faults, departures and corruptions. 3: stamps; without them it is read as 2 is. */
 export const RAM_FILE_SCHEMA_VERSION = 3;

@@ -7,10 +7,10 @@
  *   that is longer than a page                              the input as it is
  */
 import { pointByName, pointConcern } from '../base/point.ts';
-import { printProgram } from './program_print.ts';
+import { printProgram } from '../input/program_print.ts';
+import type { RunInput } from '../input/run_input.ts';
+import { encodeToken, type ScenarioOptions } from '../input/token.ts';
 import type { RunResult } from './result.ts';
-import type { RunInput } from './run_input.ts';
-import { encodeToken, type ScenarioOptions } from './token.ts';
 
 /** What a person puts into a mail. */
 const RECORDING_LETTERS_MAX = 2000;

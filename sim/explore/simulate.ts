@@ -11,6 +11,7 @@
 import { assert } from '../base/assert.ts';
 import { Decisions } from '../base/decisions.ts';
 import type { Phys } from '../base/units.ts';
+import type { Corruption, RunInput } from '../input/run_input.ts';
 import { profileByName } from '../kernel/cost.ts';
 import { type BootParams, Machine } from '../machine/machine.ts';
 import { PiecePool } from '../machine/pool.ts';
@@ -18,7 +19,6 @@ import type { OnProgress } from './progress.ts';
 import { encodeRamFile, placeRamFile, type RamFile } from './ram_file.ts';
 import type { RunResult } from './result.ts';
 import { type Jump, run, type Watcher } from './run.ts';
-import type { Corruption, RunInput } from './run_input.ts';
 
 export interface SimulateOptions {
   /** Memory of one jump; its header is the input of the run. */

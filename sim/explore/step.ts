@@ -13,12 +13,12 @@ import { functionName } from '../base/point.ts';
 import type { TraceEvent } from '../base/trace.ts';
 import type { Booting } from '../boot/boot.ts';
 import type { Violation } from '../check/violation.ts';
+import type { RunInput } from '../input/run_input.ts';
 import type { Thread } from '../user/process.ts';
 import type { Verb } from '../user/program.ts';
 import { eventWords } from './event_words.ts';
 import { kernelState } from './kernel_state.ts';
 import type { ProcessMemory, Watcher } from './run.ts';
-import type { RunInput } from './run_input.ts';
 import { simulate } from './simulate.ts';
 import type { BrokenAt, KernelStateReport, StateReport, StepEvent, StepsReport } from './step_report.ts';
 

@@ -238,7 +238,7 @@ const REST: readonly FunctionList[] = [
     'mm/shmem.c',
     '',
     `shmem_add_to_page_cache shmem_file_setup shmem_file_write_iter shmem_file_read_iter shmem_fault shmem_setattr
-     shmem_fallocate shmem_get_folio shmem_evict_inode`,
+     shmem_fallocate shmem_get_folio shmem_evict_inode shmem_undo_range`,
   ),
   list('include/linux/shmem_fs.h', '', 'shmem_freeze'),
   list('mm/memfd.c', '', 'memfd_add_seals'),

@@ -6,7 +6,7 @@ import { BadInput, type Given } from '../../commands/command.ts';
 import { givenInput } from '../../commands/given_input.ts';
 import { optionsInput, scenarioInput } from '../../commands/scenario.ts';
 import { SCENARIOS } from '../../scenarios/table.ts';
-import { encodeToken, type ScenarioOptions } from '../../sim/explore/token.ts';
+import { encodeToken, type ScenarioOptions } from '../../sim/input/token.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'luosim-input-'));
 afterAll(() => rmSync(directory, { recursive: true }));

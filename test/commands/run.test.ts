@@ -10,7 +10,7 @@ import { BadInput, type Entry, type Given } from '../../commands/command.ts';
 import { REPLAY } from '../../commands/replay.ts';
 import { RUN } from '../../commands/run.ts';
 import { SHOW } from '../../commands/show.ts';
-import { encodeToken } from '../../sim/explore/token.ts';
+import { encodeToken } from '../../sim/input/token.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'luosim-run-'));
 afterAll(() => rmSync(directory, { recursive: true }));

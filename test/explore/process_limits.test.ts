@@ -4,11 +4,11 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseProgram } from '../../sim/explore/program_text.ts';
 import type { RunResult } from '../../sim/explore/result.ts';
 import { recordingOf } from '../../sim/explore/result_token.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
+import { parseProgram } from '../../sim/input/program_text.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { OPEN_KINDS } from '../../sim/user/other_files.ts';
 import { deepestYield } from '../sched/generator_depth.ts';

@@ -4,8 +4,8 @@
 import { expect, it } from 'vitest';
 import manySessions from '../../scenarios/many_sessions.ts';
 import type { Phase, Progress } from '../../sim/explore/progress.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
 import { MIB } from '../support/system.ts';
 

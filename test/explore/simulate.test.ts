@@ -10,9 +10,9 @@ import { PAGE_SIZE } from '../../sim/base/limits.ts';
 import { decodeRamFile, type RamFile } from '../../sim/explore/ram_file.ts';
 import type { RunResult } from '../../sim/explore/result.ts';
 import { run } from '../../sim/explore/run.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
-import { runInputError } from '../../sim/explore/run_input_json.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
+import { runInputError } from '../../sim/input/run_input_json.ts';
 import { MIB, machineFor } from '../support/system.ts';
 
 const MACHINE = { ramBytes: 16 * MIB, nodes: 1, cpus: 1 };

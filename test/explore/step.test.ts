@@ -5,11 +5,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import takenName from '../../scenarios/taken_name.ts';
 import { EVENT_WORDS } from '../../sim/explore/event_words.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
 import { diffStates } from '../../sim/explore/state_diff.ts';
 import { watchSteps } from '../../sim/explore/step.ts';
 import type { KernelStateReport, StepsReport } from '../../sim/explore/step_report.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
 import { inputs } from '../support/inputs.ts';
 import { MIB } from '../support/system.ts';
 

@@ -1,9 +1,9 @@
 /*
- * Programs as text, damaged a hundred thousand times: see test/explore/program_text.test.ts.
+ * Programs as text, damaged a hundred thousand times: see test/input/program_text.test.ts.
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { printProgram } from '../../sim/explore/program_print.ts';
+import { printProgram } from '../../sim/input/program_print.ts';
 import { anyInputs } from '../support/any_input.ts';
 import { checkMutants } from '../support/mutated_text.ts';
 

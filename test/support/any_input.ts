@@ -5,8 +5,8 @@
 import fc from 'fast-check';
 import type { Departure, Fault } from '../../sim/base/decisions.ts';
 import { pointsOf } from '../../sim/base/point.ts';
-import type { Corruption, RunInput } from '../../sim/explore/run_input.ts';
-import { runInputError } from '../../sim/explore/run_input_json.ts';
+import type { Corruption, RunInput } from '../../sim/input/run_input.ts';
+import { runInputError } from '../../sim/input/run_input_json.ts';
 import type { CommandLine } from '../../sim/kernel/command_line.ts';
 import { PATCHES } from '../../sim/kernel/patches.ts';
 import { REVISIONS, withPatches } from '../../sim/kernel/revisions.ts';

@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { physOf } from '../../sim/base/units.ts';
-import { type ExtractedImage, extractedImage, extractParts } from '../../sim/explore/extracted_image.ts';
+import { type ExtractedImage, extractedImage, extractParts } from '../../sim/image/extracted_image.ts';
 
 import { Journal } from '../../sim/machine/journal.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';

@@ -8,7 +8,7 @@ import { placeSegments } from '../../sim/boot/image.ts';
 import { Tally } from '../../sim/check/census.ts';
 import type { Crossing } from '../../sim/check/handover.ts';
 import { HandoverWalk } from '../../sim/check/handover_walk.ts';
-import type { ExtractedImage } from '../../sim/explore/extracted_image.ts';
+import type { ExtractedImage } from '../../sim/image/extracted_image.ts';
 import type { BootOptions } from '../../sim/kernel/kernel.ts';
 import type { Revision } from '../../sim/kernel/revisions.ts';
 import { KHO_BITMAP_SIZE_LOG2 } from '../../sim/kho/abi.ts';

@@ -5,9 +5,9 @@ import { closeSync, ftruncateSync, openSync, writeFileSync, writeSync } from 'no
 import manySessions from '../../scenarios/many_sessions.ts';
 import { PAGE_SIZE } from '../../sim/base/limits.ts';
 import { type Phys, physOf } from '../../sim/base/units.ts';
-import type { ImageReport } from '../../sim/explore/image_report.ts';
 import { decodeRamFile, placeRamFile } from '../../sim/explore/ram_file.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
+import type { ImageReport } from '../../sim/image/image_report.ts';
 import { Journal } from '../../sim/machine/journal.ts';
 import type { MachineParams } from '../../sim/machine/machine.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';

@@ -5,8 +5,8 @@
 import fc from 'fast-check';
 import type { Fault } from '../../sim/base/decisions.ts';
 import { type Point, pointConcern, pointCount, pointName } from '../../sim/base/point.ts';
-import { programError } from '../../sim/explore/program_json.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
+import { programError } from '../../sim/input/program_json.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
 import { PATCHES } from '../../sim/kernel/patches.ts';
 import { REVISIONS, type Revision, withPatches } from '../../sim/kernel/revisions.ts';
 import { machineParamsError } from '../../sim/machine/machine.ts';

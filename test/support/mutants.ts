@@ -6,10 +6,10 @@ import { expect } from 'vitest';
 import { BadInput } from '../../commands/command.ts';
 import { givenInput } from '../../commands/given_input.ts';
 import type { RandomStream } from '../../sim/base/random.ts';
-import { isTextProblem, parseProgram } from '../../sim/explore/program_text.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
-import { encodeToken } from '../../sim/explore/token.ts';
+import { isTextProblem, parseProgram } from '../../sim/input/program_text.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
+import { encodeToken } from '../../sim/input/token.ts';
 import { mutant } from './mutated_text.ts';
 
 const SESSIONS_MAX = 200;

@@ -4,9 +4,9 @@
  */
 import { expect } from 'vitest';
 import { RandomStream } from '../../sim/base/random.ts';
-import { printProgram } from '../../sim/explore/program_print.ts';
-import { isTextProblem, parseProgram } from '../../sim/explore/program_text.ts';
-import { runInputError } from '../../sim/explore/run_input_json.ts';
+import { printProgram } from '../../sim/input/program_print.ts';
+import { isTextProblem, parseProgram } from '../../sim/input/program_text.ts';
+import { runInputError } from '../../sim/input/run_input_json.ts';
 
 type Damage = (text: string, random: RandomStream) => string;
 

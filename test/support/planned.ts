@@ -9,9 +9,9 @@ import type { Spread } from '../../sim/explore/file_forecast.ts';
 import { Forecast, type UpdatePhase } from '../../sim/explore/forecast.ts';
 import { type Plan, plan } from '../../sim/explore/plan.ts';
 import type { ActionReport, GenerationReport, RunResult } from '../../sim/explore/result.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
 import { type Memory, roomOf, type Shattered, shattered } from '../../sim/explore/shattered.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
 import { revisionByName } from '../../sim/kernel/revisions.ts';
 import { MIB } from './system.ts';
 

@@ -2,9 +2,9 @@
  * Several descriptors of one session: it goes with the last of them, and a name means the one that was got last.
  */
 import { expect, it } from 'vitest';
-import { parseProgram } from '../../sim/explore/program_text.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
+import { parseProgram } from '../../sim/input/program_text.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
 
 const UPDATE = 'stage\ntask init\nload\nreboot\n';
 

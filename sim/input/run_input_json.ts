@@ -12,9 +12,13 @@ import { pointByName, pointConcern } from '../base/point.ts';
 import { profileByName } from '../kernel/cost.ts';
 import { machineParamsError } from '../machine/machine.ts';
 import { extraField, isObject, isWhole, programError } from './program_json.ts';
-// Declares every point that there is.
-import './run.ts';
 import type { RunInput } from './run_input.ts';
+// Where all points are declared that a recording can name, with what these import: test/input/points.test.ts.
+import '../boot/boot.ts';
+import '../boot/shatter.ts';
+import '../user/agent.ts';
+import '../user/kho_test.ts';
+import '../user/liveupdate.ts';
 
 /** Occurrences of a point are counted in 32 bits. */
 export const OCCURRENCE_MAX = 2 ** 31 - 1;

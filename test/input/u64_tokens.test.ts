@@ -2,12 +2,12 @@
  * Tokens of 64 bits through whole runs, as programs say them.
  */
 import { describe, expect, it } from 'vitest';
-import { programError } from '../../sim/explore/program_json.ts';
-import { printProgram } from '../../sim/explore/program_print.ts';
-import { isTextProblem, parseProgram } from '../../sim/explore/program_text.ts';
-import type { RunInput } from '../../sim/explore/run_input.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
-import { decodeToken, encodeToken } from '../../sim/explore/token.ts';
+import { programError } from '../../sim/input/program_json.ts';
+import { printProgram } from '../../sim/input/program_print.ts';
+import { isTextProblem, parseProgram } from '../../sim/input/program_text.ts';
+import type { RunInput } from '../../sim/input/run_input.ts';
+import { decodeToken, encodeToken } from '../../sim/input/token.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { tokenAt, u64Of } from '../../sim/user/program.ts';
 

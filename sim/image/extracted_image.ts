@@ -15,6 +15,7 @@ import { entriesIn } from '../base/layout.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import type { Phys } from '../base/units.ts';
 import type { Stretch } from '../check/unknown_bytes.ts';
+import { type RamPage, wordsOf } from '../explore/ram_file.ts';
 import {
   KEXEC_METADATA,
   KEXEC_METADATA_NODE,
@@ -38,7 +39,6 @@ import {
 import { BadExtract, Place } from './extracted_json.ts';
 import { ExtractedMemfds } from './extracted_memfds.ts';
 import { placeTree } from './extracted_tree.ts';
-import { type RamPage, wordsOf } from './ram_file.ts';
 import { Sheets } from './sheets.ts';
 
 export interface ExtractedImage {

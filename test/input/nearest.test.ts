@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { didYouMean, nearest } from '../../sim/explore/nearest.ts';
+import { didYouMean, nearest } from '../../sim/input/nearest.ts';
 
 const letters = fc.constantFrom(...'abcdefgh');
 const words = fc.string({ unit: letters, minLength: 4, maxLength: 9 });

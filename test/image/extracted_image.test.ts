@@ -3,7 +3,7 @@
  */
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect, it } from 'vitest';
-import { extractedImage } from '../../sim/explore/extracted_image.ts';
+import { extractedImage } from '../../sim/image/extracted_image.ts';
 import { walkRadixTree } from '../../sim/kho/radix.ts';
 import { GOLDEN_IMAGES, goldenExtract, goldenImage, goldenRam } from '../support/golden.ts';
 

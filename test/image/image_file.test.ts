@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../sim/base/limits.ts';
 import { pfn, phys } from '../../sim/base/units.ts';
 import { FileProblem } from '../../sim/explore/host_file.ts';
-import { type Image, openImage } from '../../sim/explore/image_file.ts';
+import { type Image, openImage } from '../../sim/image/image_file.ts';
 import { Journal } from '../../sim/machine/journal.ts';
 import { PageFault } from '../../sim/machine/page_fault.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';

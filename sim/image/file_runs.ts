@@ -7,7 +7,7 @@
  */
 import { PAGE_SIZE } from '../base/limits.ts';
 import { type Pfn, type Phys, roundUp } from '../base/units.ts';
-import type { OpenFile } from './host_file.ts';
+import type { OpenFile } from '../explore/host_file.ts';
 import type { PageSource } from './image_memory.ts';
 
 export interface FileRun {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RandomStream } from '../../sim/base/random.ts';
-import { printProgram } from '../../sim/explore/program_print.ts';
+import { printProgram } from '../../sim/input/program_print.ts';
 import { anyInputs } from '../support/any_input.ts';
 import { inputs } from '../support/inputs.ts';
 import { readMutantTokens, runMutantTexts } from '../support/mutants.ts';

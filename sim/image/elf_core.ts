@@ -7,8 +7,9 @@
  *
  * Memory of a segment behind its filesz was there and is not in the file.
  */
+
+import type { OpenFile } from '../explore/host_file.ts';
 import type { FileRun } from './file_runs.ts';
-import type { OpenFile } from './host_file.ts';
 import type { MemoryRange } from './image_memory.ts';
 
 export interface ElfCore {

@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import khoTest from '../../scenarios/kho_test.ts';
 import manySessions from '../../scenarios/many_sessions.ts';
-import { programError } from '../../sim/explore/program_json.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
+import { programError } from '../../sim/input/program_json.ts';
 import type { Action, Program } from '../../sim/user/program.ts';
 import { MIB } from '../support/system.ts';
 

@@ -2,8 +2,8 @@ import { bech32m } from '@scure/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Digest } from '../../sim/base/digest.ts';
-import { decodeToken, encodeToken, looksLikeToken, type TokenContent } from '../../sim/explore/token.ts';
-import { DICTIONARY } from '../../sim/explore/token_dictionary.ts';
+import { decodeToken, encodeToken, looksLikeToken, type TokenContent } from '../../sim/input/token.ts';
+import { DICTIONARY } from '../../sim/input/token_dictionary.ts';
 
 const LETTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 

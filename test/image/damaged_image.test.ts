@@ -11,9 +11,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../sim/base/limits.ts';
 import type { Pfn } from '../../sim/base/units.ts';
 import type { Piece } from '../../sim/check/anatomy.ts';
-import { type CheckedImage, checkImage } from '../../sim/explore/check_image.ts';
-import { type Image, openImage } from '../../sim/explore/image_file.ts';
-import { ImageMemory } from '../../sim/explore/image_memory.ts';
+import { type CheckedImage, checkImage } from '../../sim/image/check_image.ts';
+import { type Image, openImage } from '../../sim/image/image_file.ts';
+import { ImageMemory } from '../../sim/image/image_memory.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { outcomeOf, saveRamFile } from '../support/image_files.ts';
 

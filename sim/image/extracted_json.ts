@@ -4,7 +4,7 @@
  */
 import { RAM_BYTES_MAX } from '../base/limits.ts';
 import type { Phys } from '../base/units.ts';
-import { isObject, isWhole } from './program_json.ts';
+import { isObject, isWhole } from '../input/program_json.ts';
 
 /** Ends the reading; the message is to be said after the file's name. */
 export class BadExtract extends Error {

@@ -3,11 +3,11 @@
  * million: the first and the last of whatever there may be many of, and their number.
  */
 import type { Piece as WalkedPiece } from '../check/anatomy.ts';
+import type { Violation } from '../explore/result.ts';
 import type { BootKind, KernelState } from '../kernel/kernel.ts';
 import type { ScratchArea } from '../kho/scratch.ts';
 import type { MemoryRange } from './image_memory.ts';
 import type { Root } from './image_root.ts';
-import type { Violation } from './result.ts';
 
 export const IMAGE_SCHEMA_VERSION = 1;
 

@@ -11,6 +11,8 @@
 import { extname } from 'node:path';
 import { PAGE_SIZE, RAM_BYTES_MAX, RAM_BYTES_MIN } from '../base/limits.ts';
 import { hex, type Pfn, type Phys, roundUp } from '../base/units.ts';
+import { namesBeside, OpenFile, readPieces, readWhole } from '../explore/host_file.ts';
+import { decodeRamFile, RAM_FILE_MAGIC, type RamFileHeader } from '../explore/ram_file.ts';
 import { KEXEC_METADATA_NODE } from '../kho/abi.ts';
 import type { ScratchArea } from '../kho/scratch.ts';
 import { GarbageMap } from '../machine/garbage.ts';
@@ -21,10 +23,8 @@ import { Stamps } from '../machine/stamps.ts';
 import { ELF_MAGIC, readElfCore } from './elf_core.ts';
 import { extractedImage, extractParts } from './extracted_image.ts';
 import { FileRuns, type OnScan } from './file_runs.ts';
-import { namesBeside, OpenFile, readPieces, readWhole } from './host_file.ts';
 import { ImageMemory, KeptPages, type MemoryRange } from './image_memory.ts';
 import type { Doubt, ImageKind } from './image_report.ts';
-import { decodeRamFile, RAM_FILE_MAGIC, type RamFileHeader } from './ram_file.ts';
 
 /** What the file itself says of the scratch areas. */
 export type FileScratch =
