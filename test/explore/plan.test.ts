@@ -21,7 +21,7 @@ import type { GenerationReport } from '../../sim/explore/result.ts';
 import { roomOf, shattered } from '../../sim/explore/shattered.ts';
 import type { Parts } from '../../sim/kernel/revisions.ts';
 import { planIsRun, planWithFilesIsRun } from '../support/plan.laws.ts';
-import { inputOf, planFor, ROOM, shatteredFor, storeOf, update } from '../support/planned.ts';
+import { forecastOf, inputOf, planFor, ROOM, shatteredFor, storeOf, update } from '../support/planned.ts';
 import { MIB } from '../support/system.ts';
 
 /** Bytes from the start of the array of sessions to the first letter of the first. */
@@ -144,6 +144,15 @@ describe('what files add', () => {
     expect(steps.open.fileDeserialized).toBe(7);
     expect(pages.crossing).toBe(before?.handover?.preservedPages);
   });
+});
+
+it('foretells the misses of a list that the cache does not hold', () => {
+  const [cached, n] = [174_762, 200_000];
+  const growing = (n * (n - 1)) / 2 - ((cached + 1) * cached) / 2;
+  const misses = (sessions: number): (number | undefined)[] =>
+    UPDATE_PHASES.map((phase) => forecastOf('v7.1').steps(phase, sessions).miss);
+  expect(misses(n)).toEqual([growing, undefined, growing, (n * (n + 1)) / 2]);
+  expect(misses(cached)).toEqual(Array(4).fill(undefined));
 });
 
 it('tells what laws its runs break', () => {
