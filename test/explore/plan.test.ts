@@ -16,11 +16,16 @@ import {
   UPDATE_MEMORY,
   UPDATE_PHASES,
 } from '../../sim/explore/forecast.ts';
-import type { Plan } from '../../sim/explore/plan.ts';
+import { type Plan, plan } from '../../sim/explore/plan.ts';
+import type { GenerationReport } from '../../sim/explore/result.ts';
+import { roomOf, shattered } from '../../sim/explore/shattered.ts';
 import type { Parts } from '../../sim/kernel/revisions.ts';
 import { planIsRun, planWithFilesIsRun } from '../support/plan.laws.ts';
-import { planFor, ROOM, shatteredFor, update } from '../support/planned.ts';
+import { forecastOf, inputOf, planFor, ROOM, shatteredFor, storeOf, update } from '../support/planned.ts';
 import { MIB } from '../support/system.ts';
+
+/** Bytes from the start of the array of sessions to the first letter of the first. */
+const FIRST_NAME = 8;
 
 planIsRun('v7.1', 819);
 planWithFilesIsRun('v7.1', { sessions: 40, files: 3_000 });
@@ -141,6 +146,34 @@ describe('what files add', () => {
   });
 });
 
+it('foretells the misses of a list that the cache does not hold', () => {
+  const [cached, n] = [174_762, 200_000];
+  const growing = (n * (n - 1)) / 2 - ((cached + 1) * cached) / 2;
+  const misses = (sessions: number): (number | undefined)[] =>
+    UPDATE_PHASES.map((phase) => forecastOf('v7.1').steps(phase, sessions).miss);
+  expect(misses(n)).toEqual([growing, undefined, growing, (n * (n + 1)) / 2]);
+  expect(misses(cached)).toEqual(Array(4).fill(undefined));
+});
+
+it('tells what laws its runs break', () => {
+  const [first] = update('v7.1', 103).generations;
+  const broken = first?.handover?.storeRegions[0]?.phys ?? 0;
+  const { violations } = plan({
+    revision: 'v7.1',
+    sessions: 1,
+    files: 0,
+    ...ROOM,
+    shatteredRevisions: [],
+    ownDescriptors: OWN_DESCRIPTORS,
+    // A letter of the first name, on its way.
+    inputOf: (...given) => ({
+      ...inputOf(...given),
+      corruptions: [{ generation: 0, phys: broken + FIRST_NAME, bytes: '7a' }],
+    }),
+  });
+  expect(new Set(violations.map(({ law }) => law))).toContain('preservation');
+});
+
 describe('limits', () => {
   const limitsOf = (plan: Plan): [string, number, number][] =>
     plan.limits.map(({ what, needed, available }) => [what, needed, available]);
@@ -254,6 +287,30 @@ describe('shattered memory', () => {
     expect(ramBytes).toBe(128 * MIB);
     expect(Math.abs(sessions - 2_500)).toBeLessThan(250);
     expect(runs.map(({ asForetold }) => asForetold)).toEqual([true, true]);
+    // Not with fewer than two blocks, where the plan has as many.
+    expect(shatteredFor('april-v1-p1', 5_000, 1024 * MIB).sessions).toBe(2 * 819);
+    expect(shatteredFor('april-v1-p1', 1_000, 1024 * MIB).sessions).toBe(1_000);
+  });
+
+  it('takes a page of every piece, and says where a run was not as foretold', () => {
+    const { generations } = update('v7.1', 0);
+    // A hundred pieces and nothing else; runs that never fail.
+    const empty = { ...generations[0], freePages: 1600, freePieces: 100, scratchBytes: 0, actions: [] };
+    const { failsFromPercent, runs } = shattered({
+      revision: 'v7.1',
+      spread: { sessions: 10, files: 0 },
+      ramBytes: 16 * MIB,
+      pagesCreated: () => 1550,
+      shape: storeOf('v7.1'),
+      filesMax: 128,
+      room: roomOf(empty as GenerationReport),
+      kernelOf: () => empty as GenerationReport,
+    });
+    expect(failsFromPercent).toBe(51);
+    expect(runs).toEqual([
+      { percent: 50, created: 0, result: 'OK', asForetold: true },
+      { percent: 51, created: 0, result: 'OK', asForetold: false },
+    ]);
   });
 
   it('counts files, and not only sessions', () => {
