@@ -94,6 +94,12 @@ describe('a session name', () => {
     );
   });
 
+  it('is cut, and not, whichever came before', () => {
+    const hasher = new NameHasher();
+    const full = words(new Uint8Array(64).fill(0x61));
+    for (const cut of [false, true, false]) hashed(full, hasher, cut);
+  });
+
   it('has its home within 16 slots of those that differ in their last byte alone, and is else spread out', () => {
     const hasher = new NameHasher();
     const home = (name: string): number => {

@@ -47,6 +47,20 @@ function poolIsZero(pool: PiecePool, pieces: number): boolean {
   return true;
 }
 
+test('a word is replaced where it is what it should be, and only there', () => {
+  for (const marked of [false, true]) {
+    const store = storage();
+    const column = new Column(store, 'column', WORDS);
+    const mark = marked ? store.journal.mark() : undefined;
+    expect([column.replace(7, 1, 2), column.get(7)]).toEqual([false, 0]);
+    expect([column.replace(7, 0, 2), column.get(7)]).toEqual([true, 2]);
+    expect([column.replace(7, 0, 3), column.get(7)]).toEqual([false, 2]);
+    expect([column.replace(7, 2, 3), column.get(7), column.get(8)]).toEqual([true, 3, 0]);
+    if (mark !== undefined) store.journal.rollback(mark);
+    expect(column.get(7)).toBe(marked ? 0 : 3);
+  }
+});
+
 describe('laws', () => {
   test('a column is a map of words, and a rollback restores it', () => {
     fc.assert(
