@@ -11,6 +11,7 @@ import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
 import { type Names, plainName } from '../../sim/user/names.ts';
 import type { Action, Program } from '../../sim/user/program.ts';
+import { runs } from '../support/seed.ts';
 import { MIB, machineFor } from '../support/system.ts';
 
 const GIB = 1024 * MIB;
@@ -214,7 +215,7 @@ describe('contents in folios of any size', () => {
           expect(failures(result).filter((text) => /preserve|retrieve|finish|close/.test(text))).toEqual([]);
         },
       ),
-      { numRuns: 12 },
+      { numRuns: runs(5) },
     );
   });
 });

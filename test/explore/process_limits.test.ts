@@ -12,6 +12,7 @@ import type { RunInput } from '../../sim/input/run_input.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { OPEN_KINDS } from '../../sim/user/other_files.ts';
 import { deepestYield } from '../sched/generator_depth.ts';
+import { runs } from '../support/seed.ts';
 
 const names = REVISIONS.map(({ name }) => name);
 
@@ -224,7 +225,7 @@ it('callers that wait for their pages lose nothing, in any order, and locks stay
       expect(result?.violations).toEqual([]);
       expect(result?.generations[1]?.incomingSessions).toBe(0);
     }),
-    { numRuns: 12 },
+    { numRuns: runs(6) },
   );
 });
 
@@ -249,7 +250,7 @@ it('a process that is killed in the middle of anything leaves nothing behind', (
         expect([recorded.digest, recorded.misfits]).toEqual([result.digest, []]);
       },
     ),
-    { numRuns: 12 },
+    { numRuns: runs(6) },
   );
 });
 

@@ -9,8 +9,8 @@ import type { RunInput } from '../../sim/input/run_input.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
 import { MIB } from '../support/system.ts';
 
-/** Two tellings of creates, and what is left over. */
-const SESSIONS = 17_000;
+/** A telling of creates, and what is left over. */
+const SESSIONS = 8500;
 const REVISION = 'v7.3';
 
 const input: RunInput = {
@@ -59,13 +59,11 @@ it('tells phases in their order, each when it begins', () => {
 
 it('tells every few thousand calls, and how many there were', () => {
   const creates = all.filter(({ phase }) => phase === 'create');
-  expect(creates.map(({ calls }) => calls)).toEqual([0, 8192, 16384, SESSIONS]);
+  expect(creates.map(({ calls }) => calls)).toEqual([0, 8192, SESSIONS]);
 });
 
-it('takes no part', () => expect(simulate(input)).toMatchObject({ digest }));
-
 it('lets what is thrown pass, and is told nothing more', () => {
-  for (const at of [0, 5, 6, 9, all.length - 4, all.length - 1]) {
+  for (const at of [0, 5, all.length - 4]) {
     const thrown = new Error(`at telling ${at}`);
     let tellings = 0;
     const run = (): unknown =>
@@ -80,7 +78,7 @@ it('lets what is thrown pass, and is told nothing more', () => {
   }
 });
 
-it('runs on the memory of the run before as on memory of its own', () => {
+it('takes no part, and runs on the memory of the run before as on memory of its own', () => {
   const pool = new PiecePool();
   for (let i = 0; i < 2; i++) expect(simulate(input, { pool })).toMatchObject({ digest });
   expect(pool.taken).toBe(0);

@@ -13,6 +13,7 @@ import type { RunInput } from '../../sim/input/run_input.ts';
 import type { Program } from '../../sim/user/program.ts';
 import { ACTIONS, anyInputs } from '../support/any_input.ts';
 import { checkMutants } from '../support/mutated_text.ts';
+import { runs } from '../support/seed.ts';
 
 function parsed(text: string): RunInput {
   const input = parseProgram(text);
@@ -29,7 +30,7 @@ describe('a printed input', () => {
       fc.property(anyInputs, (input) => {
         expect(parsed(printProgram(input))).toEqual(input);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -53,7 +54,7 @@ describe('a printed input', () => {
         expect(text).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Z}](?<![ \n])/u);
         expect(text).toMatch(/^luosim 1\n(?:.*[^\n])?\n$/s);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(100) },
     );
   });
 

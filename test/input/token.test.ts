@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Digest } from '../../sim/base/digest.ts';
 import { decodeToken, encodeToken, looksLikeToken, type TokenContent } from '../../sim/input/token.ts';
 import { DICTIONARY } from '../../sim/input/token_dictionary.ts';
+import { runs } from '../support/seed.ts';
 
 const LETTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 
@@ -144,7 +145,7 @@ describe('what is no token', () => {
         fc.pre(typed !== token);
         expect(refused(typed)).toMatch(/^is (mistyped or )?cut off/);
       }),
-      { numRuns: 400 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -173,7 +174,7 @@ describe('what is no token', () => {
       fc.property(fc.constantFrom(1, 16, 3), words, (kind, rest) => {
         expect(refused(forged([1, kind, ...rest]))).toMatch(/^is (damaged inside|of a kind)/);
       }),
-      { numRuns: 400 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -186,7 +187,7 @@ describe('what is no token', () => {
         const answer = decodeToken(forged(words));
         if (typeof answer !== 'string') expect(answer).toEqual(content);
       }),
-      { numRuns: 400 },
+      { numRuns: runs(150) },
     );
   });
 

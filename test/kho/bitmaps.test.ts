@@ -7,6 +7,7 @@ import { KHOSER_BITMAP_SIZE, KHOSER_MEM_CHUNK } from '../../sim/kho/abi.ts';
 import { walkBitmapChunks } from '../../sim/kho/bitmap_chunks.ts';
 import { BitmapTracker } from '../../sim/kho/bitmaps.ts';
 import type { Ram } from '../../sim/machine/ram.ts';
+import { runs } from '../support/seed.ts';
 import { bareKernel, type TestMachine } from '../support/system.ts';
 import {
   applyChanges,
@@ -199,7 +200,7 @@ describe('finalize', () => {
         expect(new Set(pages)).toEqual(new Set(test.tracker.nodes()));
         expect(pages).toHaveLength(test.tracker.nodes().length);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -238,7 +239,7 @@ describe('finalize', () => {
         expect(test.tracker.finalize()).toBe(0);
         expect(handedOver(test)).toEqual([...set].sort(BY_LIST));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
   });
 

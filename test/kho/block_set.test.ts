@@ -6,6 +6,7 @@ import { KHO_BLOCK_HEADER_SER, KHO_BLOCK_SIZE, KHO_MAX_BLOCKS } from '../../sim/
 import { type BlockGeometry, blocksOf, KhoBlockSet } from '../../sim/kho/block_set.ts';
 import { KhoBlockSetIt } from '../../sim/kho/block_set_it.ts';
 import { Column } from '../../sim/machine/column.ts';
+import { runs } from '../support/seed.ts';
 import { MIB } from '../support/system.ts';
 import {
   type BlockWorld,
@@ -98,7 +99,7 @@ describe('growing and shrinking', () => {
           expect(world.free([set])).toBe(free);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -245,7 +246,7 @@ describe('the iterator', () => {
           expect(list.map((address) => world.ram.load64(address + COUNT))).toEqual(counts);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
   });
 

@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ListRank } from '../../sim/luo/list_rank.ts';
+import { runs } from '../support/seed.ts';
 import { bareKernel } from '../support/system.ts';
 
 /** Many at a time: a group has 1024 positions, and several groups must come and go. */
@@ -64,6 +65,6 @@ it('the rank of a position is the number of listed ones in front of it', () => {
         expectRanks(rank, model, at);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: runs(20) },
   );
 });

@@ -10,6 +10,7 @@ import { PageFault } from '../../sim/machine/page_fault.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
 import { Ram } from '../../sim/machine/ram.ts';
 import { patternWord } from '../../sim/machine/stamps.ts';
+import { runs } from '../support/seed.ts';
 import { type Copy, RAM_BYTES, RamWorld, step } from './ram_world.ts';
 
 describe('laws', () => {
@@ -42,7 +43,7 @@ describe('laws', () => {
         for (const s of steps) world.step(s);
         world.check();
       }),
-      { numRuns: 50 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -74,7 +75,7 @@ describe('laws', () => {
         }
         world.check();
       }),
-      { numRuns: 50 },
+      { numRuns: runs(20) },
     );
   });
 

@@ -9,6 +9,7 @@ import { REVISIONS, type Revision } from '../../sim/kernel/revisions.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
 import { UserMemory } from '../../sim/user/uaccess.ts';
 import { Caller } from '../support/caller.ts';
+import { runs } from '../support/seed.ts';
 import { bootOn, jump, machineFor } from '../support/system.ts';
 import {
   type Answer,
@@ -331,7 +332,7 @@ describe.each(REVISIONS.map((revision) => [revision.name, revision] as const))('
       fc.property(arbitraryCall, (call) => {
         expect(world.make(call)).toEqual(expected(rules, KNOWN, call));
       }),
-      { numRuns: 300 },
+      { numRuns: runs(100) },
     );
   });
 });
