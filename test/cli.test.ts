@@ -68,7 +68,7 @@ describe('luosim run', () => {
   });
 
   it('has the same digest for the same seed in every process', async () => {
-    const args = ['run', '--generations', '3', '--sessions', '90', '--seed', 'twice'];
+    const args = ['run', ...SMALL, '--generations', '3', '--seed', 'twice'];
     const [first, second] = await Promise.all([digestOf(args), digestOf(args)]);
     expect(first).toBe(second);
     expect(await digestOf([...args, '--cpus', '1'])).not.toBe(first);

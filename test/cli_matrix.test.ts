@@ -88,24 +88,6 @@ it('ends with 1 where a law is broken, and says which pair and how to see it', a
   expect(run.out).toContain('session block 1 is empty');
 });
 
-it('gives numbers to names that do not fit, and breaks the table where numbers do not', async () => {
-  const patches = ['get-name', 'finish-reserved', 'retrieve-fd-guard'];
-  const variants = ['v7.0', 'v7.1', 'v6.19'].flatMap((base) => [
-    base,
-    ...patches.map((p) => `${base} +${p}`),
-  ]);
-  const list = variants.slice(0, 11).join(',');
-  const { code, out } = await luosim(['matrix', '--sessions', '0', '--ram', '16M', '--revision', list]);
-  expect(code).toBe(0);
-  expectFits(out);
-  expect(out).toMatch(/^2 +v7.0 \+get-name$/m);
-  expect(out.match(/^from \\ to .*$/gm)?.map((line) => line.split(/ {2,}/).slice(1))).toEqual([
-    ['1', '2', '3', '4', '5', '6', '7', '8', '9', '10'],
-    ['11'],
-  ]);
-  expect(out).toMatch(/^ +1, 2, 3, 4, 5, 6, 7, 8 -> 9, 10, 11$/m);
-});
-
 it.each<[string[], RegExp]>([
   [['--revision', 'v7.1,v7.1'], /--revision names "v7.1" twice/],
   [['--revision', 'v7.1 +get-name,v7.1', '--with', 'get-name'], /--revision names "v7.1 \+get-name" twice/],

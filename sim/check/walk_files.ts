@@ -1,6 +1,6 @@
 /*
  * Files of a session as the next kernel reads them, and what their handlers wrote: memfd is known. Layouts: luo/abi.ts,
- * files/memfd_abi.ts.
+ * files/memfd_abi.ts. Nothing is shared with the readers of files/memfd.ts but layouts: an oracle reads for itself.
  *
  *   session[n].file_set_ser.files --> session[n].file-block[0]                 a region of entries, or blocks of them
  *                                     session[n].file[0] --data--> session[n].file[0].memfd

@@ -9,7 +9,18 @@ import type { Owner } from '../machine/frames.ts';
 import { lockByHash, rowText, sessionText } from './kernel_words.ts';
 import type { EventWord } from './step_report.ts';
 
-type Kind = 'number' | 'errno' | 'frame' | 'order' | 'owner' | 'session' | 'file' | 'lock' | 'row' | 'hash';
+type Kind =
+  | 'number'
+  | 'errno'
+  | 'frame'
+  | 'order'
+  | 'owner'
+  | 'session'
+  | 'file'
+  | 'lock'
+  | 'row'
+  | 'hash'
+  | 'unsigned';
 
 type Word = readonly [name: string, kind: Kind];
 
@@ -18,6 +29,10 @@ const FRAME: Word = ['block', 'frame'];
 const ORDER: Word = ['order', 'order'];
 const ERR: Word = ['answer', 'errno'];
 const LOCK: Word = ['lock', 'lock'];
+const FILES: Word = ['files', 'number'];
+/** A token is a u64, a word holds 32 bits: an event with two words to spare has both halves. */
+const TOKEN_LOW: Word = ['token low', 'unsigned'];
+const TOKEN: readonly Word[] = [TOKEN_LOW, ['token high', 'unsigned']];
 
 export const EVENT_WORDS: Readonly<Record<string, readonly Word[]>> = {
   start_kernel: [['generation', 'number']],
@@ -38,9 +53,15 @@ export const EVENT_WORDS: Readonly<Record<string, readonly Word[]>> = {
   luo_session_insert: [SESSION, ['name hash', 'hash'], ERR],
   luo_session_remove: [SESSION, ['left', 'number']],
   luo_session_retrieve: [SESSION, ['file', 'file']],
-  luo_session_finish_one: [SESSION],
+  luo_session_finish_one: [SESSION, ERR],
   luo_session_serialize: [['sessions', 'number'], ['blocks', 'number'], ERR],
   luo_session_deserialize: [['sessions', 'number']],
+  luo_preserve_file: [SESSION, TOKEN_LOW, ERR],
+  luo_file_unpreserve_files: [SESSION, ...TOKEN],
+  luo_file_freeze: [SESSION, FILES],
+  luo_file_deserialize: [SESSION, FILES, ERR],
+  luo_retrieve_file: [SESSION, TOKEN_LOW, ['file', 'file']],
+  luo_file_finish: [SESSION, ...TOKEN],
 };
 
 /** The words of an event, decoded while what they are about is there. */
@@ -71,4 +92,5 @@ const TEXTS: Readonly<Record<Kind, (value: number, system: Booting, lock: number
   lock: (hash, { kernel }) => lockByHash(kernel.sched.locks, hash),
   row: (row, system, lock) => rowText(system, lockByHash(system.kernel.sched.locks, lock), row),
   hash: (value) => hex(value >>> 0),
+  unsigned: (value) => String(value >>> 0),
 };

@@ -7,6 +7,7 @@
  *   block-chain-2    full: one more block of 2 pages            gone with the last file      127 * 10,000, -ENOSPC
  *   block-set-1      full: one more page, before fget           shrinks with every removal    63 * 10,000, -ENOSPC
  *
+ * All pass the laws in test/luo/file_store.laws.ts.
  * Outgoing, under session.mutex: room at preserve, a cursor of slots at freeze. Incoming: a cursor over what was written.
  */
 import type { Order, Phys } from '../base/units.ts';

@@ -312,15 +312,4 @@ describe('shattered memory', () => {
       { percent: 51, created: 0, result: 'OK', asForetold: false },
     ]);
   });
-
-  it('counts files, and not only sessions', () => {
-    const plan = planFor('v7.1', 100, { ramBytes: 32 * MIB, fragmentedPercent: 1 }, ['v7.1'], 2_000);
-    const [{ files, sessions, failsFromPercent, runs } = { files: 0, runs: [] }] = plan.shattered;
-    expect({ files, sessions, failsFromPercent }).toEqual({
-      files: 2_000,
-      sessions: 100,
-      failsFromPercent: 0,
-    });
-    expect(runs).toEqual([{ percent: 0, created: 100, result: 'ENOMEM', asForetold: true }]);
-  });
 });

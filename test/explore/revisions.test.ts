@@ -10,8 +10,11 @@ import type { RunResult } from '../../sim/explore/result.ts';
 import { run } from '../../sim/explore/run.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import type { Action, Program, TaskProgram } from '../../sim/user/program.ts';
+import { runs } from '../support/seed.ts';
 import { MIB, machineFor } from '../support/system.ts';
 
+/** Schedules of each race. */
+const SEEDS = runs(12);
 const NAMES = REVISIONS.map(({ name }) => name);
 
 function runProgram(program: Program, seed = '1', faults: readonly Fault[] = []): RunResult {
@@ -75,7 +78,7 @@ describe('a session created beside the reboot', () => {
       { revision, stages: [[open]] },
     ];
     const laws = new Set<string>();
-    for (let seed = 0; seed < 40; seed++) {
+    for (let seed = 0; seed < SEEDS; seed++) {
       for (const { law } of runProgram({ generations }, String(seed)).violations) laws.add(law);
     }
     return laws;
@@ -112,7 +115,7 @@ describe('sessions that come back beside each other, and beside the reboot', () 
       { revision, stages: inTurn([{ do: 'open' }]) },
     ];
     const excluded = ['v7.1', 'v7.3'].includes(revision);
-    for (let seed = 0; seed < 12; seed++) {
+    for (let seed = 0; seed < SEEDS / 2; seed++) {
       const { violations, generations: ran } = runProgram({ generations }, String(seed));
       // Without the lock of the reboot, what is created beside it may be lost; nothing else is wrong.
       const laws = violations.map(({ law }) => law);

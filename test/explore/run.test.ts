@@ -90,7 +90,7 @@ describe('tasks at the same time', () => {
       fc.property(fc.array(arbitraryTask, { minLength: 2, maxLength: 4 }), fc.string(), (tasks, seed) => {
         expect(runProgram(concurrent(tasks, false), seed).violations).toEqual([]);
       }),
-      { numRuns: runs(60) },
+      { numRuns: runs(30) },
     );
   });
 

@@ -10,6 +10,8 @@ import { diffStates } from '../../sim/explore/state_diff.ts';
 import { watchSteps } from '../../sim/explore/step.ts';
 import type { KernelStateReport, StepsReport } from '../../sim/explore/step_report.ts';
 import type { RunInput } from '../../sim/input/run_input.ts';
+import type { Names } from '../../sim/user/names.ts';
+import type { Action, GenerationProgram } from '../../sim/user/program.ts';
 import { inputs } from '../support/inputs.ts';
 import { MIB } from '../support/system.ts';
 
@@ -203,7 +205,7 @@ describe('a state', () => {
   });
 });
 
-it('words of events are told for kernel functions that there are', () => {
+it('words of events are told for the kernel functions that there are, and for all of them', () => {
   const sources = readdirSync(join(ROOT, 'sim'), { recursive: true, encoding: 'utf8' });
   const functions = sources
     .filter((path) => path.endsWith('.ts'))
@@ -211,7 +213,64 @@ it('words of events are told for kernel functions that there are', () => {
       ...readFileSync(join(ROOT, 'sim', path), 'utf8').matchAll(/kernelFunction\('(\w+)'\)/g),
     ])
     .map(([, name]) => name);
-  expect(functions).toEqual(expect.arrayContaining(Object.keys(EVENT_WORDS)));
+  expect(new Set(functions)).toEqual(new Set(Object.keys(EVENT_WORDS)));
+});
+
+describe('events of files', () => {
+  const one = (name: string): Names => ({ pattern: name, first: 0, count: 1 });
+  const fds: Names = { pattern: 'f%d', first: 0, count: 2 };
+  const token = '18446744073709551615';
+  const before: Action[] = [
+    { do: 'open' },
+    { do: 'create', names: one('kept') },
+    { do: 'create', names: one('dropped') },
+    { do: 'memfd', names: { ...fds, count: 3 }, bytes: 4096 },
+    { do: 'preserve', names: fds, session: one('kept'), token },
+    { do: 'preserve', names: { ...fds, count: 1 }, session: one('dropped'), token: 7 },
+    { do: 'preserve', names: { ...fds, first: 2, count: 1 }, session: one('dropped'), token: 7 },
+    { do: 'close', names: one('dropped') },
+  ];
+  const after: Action[] = [
+    { do: 'open' },
+    { do: 'retrieve', names: one('kept') },
+    { do: 'retrieve-fd', names: fds, session: one('kept'), token },
+    { do: 'finish', names: one('kept') },
+  ];
+
+  it.each(['v7.1', 'april-v1', 'v7.3'])('of %s are told in words, each word with a name', (revision) => {
+    const generation = (...actions: Action[][]): GenerationProgram => ({
+      revision,
+      stages: actions.map((of, i) => [{ process: `p${i}`, actions: of }]),
+    });
+    const generations = [generation(before, [{ do: 'load' }, { do: 'reboot' }]), generation(after)];
+    const input = { machine: MACHINE, profile: 'icount', seed: '1', program: { generations } };
+    const { events, result } = watchSteps(input, EVERYTHING);
+    expect(result.violations).toEqual([]);
+    const wordless = events.filter(({ words }) => words.some(({ name }) => /^[abc]$/.test(name)));
+    expect(new Set(wordless.map(({ fn }) => fn))).toEqual(new Set());
+    const said = (fn: string): string[] =>
+      events
+        .filter((event) => event.fn === fn)
+        .map(({ words }) => words.map(({ name, text }) => `${name} ${text}`).join(', '));
+    expect(said('luo_preserve_file')).toEqual([
+      'session "kept", token low 4294967295, answer OK',
+      'session "kept", token low 0, answer OK',
+      'session "dropped", token low 7, answer EBUSY',
+      'session "dropped", token low 7, answer OK',
+    ]);
+    expect(said('luo_file_unpreserve_files')).toEqual(['session "dropped", token low 7, token high 0']);
+    expect(said('luo_file_freeze')).toEqual(['session "kept", files 2']);
+    expect(said('luo_file_deserialize')).toEqual(['session "kept", files 2, answer OK']);
+    expect(said('luo_retrieve_file')).toEqual([
+      expect.stringMatching(/^session "kept", token low 4294967295, file \d+$/),
+      expect.stringMatching(/^session "kept", token low 0, file \d+$/),
+    ]);
+    expect(said('luo_file_finish')).toEqual([
+      'session "kept", token low 0, token high 0',
+      'session "kept", token low 4294967295, token high 4294967295',
+    ]);
+    expect(said('luo_session_finish_one')).toContain('session "kept", answer OK');
+  });
 });
 
 describe('a difference of two states', () => {

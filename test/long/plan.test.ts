@@ -3,7 +3,7 @@
  */
 import { expect, it } from 'vitest';
 import { planIsRun } from '../support/plan.laws.ts';
-import { shatteredFor } from '../support/planned.ts';
+import { planFor, shatteredFor } from '../support/planned.ts';
 import { MIB } from '../support/system.ts';
 
 planIsRun('april-v1-p1', 12_000);
@@ -30,3 +30,14 @@ it.each([
   },
   300_000,
 );
+
+it('shattered memory is counted by files, and not only by sessions', () => {
+  const plan = planFor('v7.1', 100, { ramBytes: 32 * MIB, fragmentedPercent: 1 }, ['v7.1'], 2_000);
+  const [{ files, sessions, failsFromPercent, runs } = { files: 0, runs: [] }] = plan.shattered;
+  expect({ files, sessions, failsFromPercent }).toEqual({
+    files: 2_000,
+    sessions: 100,
+    failsFromPercent: 0,
+  });
+  expect(runs).toEqual([{ percent: 0, created: 100, result: 'ENOMEM', asForetold: true }]);
+});
