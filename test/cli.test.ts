@@ -19,6 +19,7 @@ import {
   SMALL,
   start,
 } from './support/cli.ts';
+import { some } from './support/seed.ts';
 
 beforeAll(checkBuilt);
 afterAll(cleanUp);
@@ -103,8 +104,8 @@ describe('luosim run', () => {
     ['live-update-daemon', 'client-%d', /^ {2}truncate +1 /m],
     ['systemd-fdstore', 'unit-%d.service', /^ {2}preserve: ENOENT +12 /m],
     ['vmm', 'vm-0', /^ {2}seal +16 /m],
-  ])('runs %s over three kernels, and its token again', async (scenario, named, phase) => {
-    const args = ['run', '--scenario', scenario, '--generations', '3', '--sessions', '4', '--ram', '64M'];
+  ])('runs %s, and its token again', async (scenario, named, phase) => {
+    const args = ['run', '--scenario', scenario, '--sessions', '4', '--ram', '64M'];
     const { code, out, err } = await luosim(args);
     expect([code, err]).toEqual([0, '']);
     expectFitsTerminal(out);
@@ -193,66 +194,77 @@ describe('luosim run', () => {
 
 describe.concurrent('bad input', () => {
   const long = 'x'.repeat(64);
-  it.each<[string[], RegExp]>([
-    [[], /no command; give one of: run/],
-    [['walk'], /unknown command 'walk'/],
-    [['run', 'now', 'here'], /too many arguments/],
-    [['run', '--sesions', '3'], /unknown option '--sesions' \(Did you mean --sessions\?\)/],
-    [['run', '--sessions'], /argument missing/],
-    ...['-5', '1.5', '1e3', '', '16777217', 'a\nb'].map((n): [string[], RegExp] => [
-      ['run', '--sessions', n],
-      /--sessions ".*": give a whole number from 0 to 16777216/,
+  it.each(
+    some<[string[], RegExp]>([
+      [[], /no command; give one of: run/],
+      [['walk'], /unknown command 'walk'/],
+      [['run', 'now', 'here'], /too many arguments/],
+      [['run', '--sesions', '3'], /unknown option '--sesions' \(Did you mean --sessions\?\)/],
+      [['run', '--sessions'], /argument missing/],
+      ...['-5', '1.5', '1e3', '', '16777217', 'a\nb'].map((n): [string[], RegExp] => [
+        ['run', '--sessions', n],
+        /--sessions ".*": give a whole number from 0 to 16777216/,
+      ]),
+      ...['0', '100001'].map((n): [string[], RegExp] => [
+        ['run', '--generations', n],
+        /--generations ".*": .* from 1 to 100000/,
+      ]),
+      [['run', '--nodes', '9'], /--nodes "9": give a whole number from 1 to 8/],
+      [['run', '--cpus', '0'], /--cpus "0": give a whole number from 1 to 64/],
+      ...['5M', '2T', '17M'].map((size): [string[], RegExp] => [
+        ['run', '--ram', size],
+        /--ram ".*", --nodes 1: .* (MiB|TiB)/,
+      ]),
+      ...['much', '-1G', '1.5G'].map((size): [string[], RegExp] => [
+        ['run', '--ram', size],
+        /--ram ".*" is no size; give a whole number with K, M/,
+      ]),
+      [['run', '--ram', '64M', '--nodes', '8'], /every node has at least 16 MiB/],
+      [['run', '--revision', 'v9.9'], /--revision "v9.9" is not known; known: .*april-v1-p1/],
+      [
+        ['run', '--revision', 'v7.1 get-name'],
+        /--revision "v7.1 get-name": .* a change to v7.1 is \+PATCH or -PATCH/,
+      ],
+      [
+        ['run', '--with', 'nothing'],
+        /--with on april-v1-p1: no patch is named 'nothing'; there are kho-radix-tree, /,
+      ],
+      [
+        ['run', '--with', 'luo-ser'],
+        /--with on april-v1-p1: .* are two designs for one thing: take one away/,
+      ],
+      [
+        ['run', '--with', 'get-name', '--without', 'get-name'],
+        /--with, --without on .*: get-name cannot be both/,
+      ],
+      [
+        ['run', '--boot-ram', 'nowhere.ram', '--with', 'get-name'],
+        /--boot-ram and --with exclude each other/,
+      ],
+      [['run', '--revision', 'april-v1-p1,'], /--revision "" is not known/],
+      [['run', '--revision', 'april-v1-p1,april-v1-p1,april-v1-p1'], /3 entries for --generations 2/],
+      [['run', '--scenario', 'none'], /--scenario "none" is not known; give one of: many-sessions, /],
+      [['run', '--scenario', 'kho-test', '--sessions', '3'], /exclude each other; leave one away/],
+      [['run', '--name', 'alike'], /names 2000 sessions alike; put %d/],
+      [['run', '--name', '%d-%d'], /has 2 times %d; give it once/],
+      [['run', '--name', `${long.slice(4)}%d`], /makes names of 64 bytes, the ABI has room for 63; cut 1/],
+      [['run', '--sessions', '1', '--name', long], /makes names of 64 bytes/],
+      [['run', '--sessions', '1', '--name', 'é'.repeat(32)], /makes names of 64 bytes/],
+      [
+        ['run', '--boot-ram', 'nowhere.ram'],
+        /"nowhere.ram" cannot be read: ENOENT: no such file or directory; give/,
+      ],
+      [['run', '--boot-ram', '.'], /cannot be read: it is no regular file; give/],
+      [
+        ['run', '--boot-ram', 'nowhere.ram', '--sessions', '3'],
+        /--boot-ram and --sessions exclude each other/,
+      ],
+      [['run', '--boot-ram', 'nowhere.ram', '--seed', '3'], /--boot-ram and --seed exclude each other/],
+      [['run', '--save-ram', 'nowhere/x.ram'], /cannot be written: ENOENT: no such file or directory; give/],
+      [['run', '--save-ram', '.'], /cannot be written: it is no regular file; give/],
+      [['run', '--save-ram', '/dev/null'], /cannot be written: it is no regular file; give/],
     ]),
-    ...['0', '100001'].map((n): [string[], RegExp] => [
-      ['run', '--generations', n],
-      /--generations ".*": .* from 1 to 100000/,
-    ]),
-    [['run', '--nodes', '9'], /--nodes "9": give a whole number from 1 to 8/],
-    [['run', '--cpus', '0'], /--cpus "0": give a whole number from 1 to 64/],
-    ...['5M', '2T', '17M'].map((size): [string[], RegExp] => [
-      ['run', '--ram', size],
-      /--ram ".*", --nodes 1: .* (MiB|TiB)/,
-    ]),
-    ...['much', '-1G', '1.5G'].map((size): [string[], RegExp] => [
-      ['run', '--ram', size],
-      /--ram ".*" is no size; give a whole number with K, M/,
-    ]),
-    [['run', '--ram', '64M', '--nodes', '8'], /every node has at least 16 MiB/],
-    [['run', '--revision', 'v9.9'], /--revision "v9.9" is not known; known: .*april-v1-p1/],
-    [
-      ['run', '--revision', 'v7.1 get-name'],
-      /--revision "v7.1 get-name": .* a change to v7.1 is \+PATCH or -PATCH/,
-    ],
-    [
-      ['run', '--with', 'nothing'],
-      /--with on april-v1-p1: no patch is named 'nothing'; there are kho-radix-tree, /,
-    ],
-    [['run', '--with', 'luo-ser'], /--with on april-v1-p1: .* are two designs for one thing: take one away/],
-    [
-      ['run', '--with', 'get-name', '--without', 'get-name'],
-      /--with, --without on .*: get-name cannot be both/,
-    ],
-    [['run', '--boot-ram', 'nowhere.ram', '--with', 'get-name'], /--boot-ram and --with exclude each other/],
-    [['run', '--revision', 'april-v1-p1,'], /--revision "" is not known/],
-    [['run', '--revision', 'april-v1-p1,april-v1-p1,april-v1-p1'], /3 entries for --generations 2/],
-    [['run', '--scenario', 'none'], /--scenario "none" is not known; give one of: many-sessions, /],
-    [['run', '--scenario', 'kho-test', '--sessions', '3'], /exclude each other; leave one away/],
-    [['run', '--name', 'alike'], /names 2000 sessions alike; put %d/],
-    [['run', '--name', '%d-%d'], /has 2 times %d; give it once/],
-    [['run', '--name', `${long.slice(4)}%d`], /makes names of 64 bytes, the ABI has room for 63; cut 1/],
-    [['run', '--sessions', '1', '--name', long], /makes names of 64 bytes/],
-    [['run', '--sessions', '1', '--name', 'é'.repeat(32)], /makes names of 64 bytes/],
-    [
-      ['run', '--boot-ram', 'nowhere.ram'],
-      /"nowhere.ram" cannot be read: ENOENT: no such file or directory; give/,
-    ],
-    [['run', '--boot-ram', '.'], /cannot be read: it is no regular file; give/],
-    [['run', '--boot-ram', 'nowhere.ram', '--sessions', '3'], /--boot-ram and --sessions exclude each other/],
-    [['run', '--boot-ram', 'nowhere.ram', '--seed', '3'], /--boot-ram and --seed exclude each other/],
-    [['run', '--save-ram', 'nowhere/x.ram'], /cannot be written: ENOENT: no such file or directory; give/],
-    [['run', '--save-ram', '.'], /cannot be written: it is no regular file; give/],
-    [['run', '--save-ram', '/dev/null'], /cannot be written: it is no regular file; give/],
-  ])('luosim %j is refused in one line', (args, complaint) => expectRefused(args, complaint));
+  )('luosim %j is refused in one line', (args, complaint) => expectRefused(args, complaint));
 
   it('may be as long as what it is about allows', async () => {
     const { code } = await luosim(['run', '--sessions', '1', '--ram', '16M', '--name', long.slice(1)]);

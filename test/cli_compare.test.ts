@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Comparison } from '../sim/explore/compare.ts';
 import { checkBuilt, cleanUp, digestOf, expectRefused, linesOf, luosim } from './support/cli.ts';
+import { some } from './support/seed.ts';
 
 beforeAll(checkBuilt);
 afterAll(cleanUp);
@@ -93,10 +94,12 @@ it('takes the names apart where revisions are compared', async () => {
   ]);
 });
 
-it.each<[string[], RegExp]>([
-  [['--index', 'btree'], /--index "btree" is not known; known: list-scan, hash, /],
-  [['--sessions', '10,,20'], /--sessions "": give whole numbers from 1 to 16777216, commas between/],
-  [['--sessions', '0'], /--sessions "0": give whole numbers from 1 /],
-  [['--revision', 'v9'], /--revision "v9" is not known/],
-  [['--profile', 'icount'], /unknown option '--profile'/],
-])('refuses %j', (args, complaint) => expectRefused(['compare', ...args], complaint));
+it.each(
+  some<[string[], RegExp]>([
+    [['--index', 'btree'], /--index "btree" is not known; known: list-scan, hash, /],
+    [['--sessions', '10,,20'], /--sessions "": give whole numbers from 1 to 16777216, commas between/],
+    [['--sessions', '0'], /--sessions "0": give whole numbers from 1 /],
+    [['--revision', 'v9'], /--revision "v9" is not known/],
+    [['--profile', 'icount'], /unknown option '--profile'/],
+  ]),
+)('refuses %j', (args, complaint) => expectRefused(['compare', ...args], complaint));

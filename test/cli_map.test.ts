@@ -7,6 +7,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KernelMap, MapAnswer } from '../sim/kernel/kernel_map.ts';
 import { checkBuilt, cleanUp, expectRefused, linesOf, luosim, ROOT } from './support/cli.ts';
+import { some } from './support/seed.ts';
 
 beforeAll(checkBuilt);
 afterAll(cleanUp);
@@ -105,13 +106,18 @@ describe('luosim map', () => {
     expect(stripVTControlCharacters(forced?.out ?? '')).toBe(plain?.out);
   });
 
-  it.each<[string[], RegExp]>([
-    [['map', 'nonsense'], /no kernel function has "nonsense" in its name; give another part of a name/],
-    [['map', 'a\nb'], /no kernel function has "a\\u000ab" in its name/],
-    [['map', 'panic', '--status', 'absent'], /no absent kernel function has "panic" in its name/],
-    [['map', '--status', 'done'], /--status "done" is not known; give one of: faithful, simplified, absent/],
-    [['map', '--status'], /argument missing/],
-    [['map', 'luo', 'kho'], /too many arguments/],
-    [['map', '--seed', '1'], /unknown option '--seed'/],
-  ])('luosim %j is refused in one line', (args, complaint) => expectRefused(args, complaint));
+  it.each(
+    some<[string[], RegExp]>([
+      [['map', 'nonsense'], /no kernel function has "nonsense" in its name; give another part of a name/],
+      [['map', 'a\nb'], /no kernel function has "a\\u000ab" in its name/],
+      [['map', 'panic', '--status', 'absent'], /no absent kernel function has "panic" in its name/],
+      [
+        ['map', '--status', 'done'],
+        /--status "done" is not known; give one of: faithful, simplified, absent/,
+      ],
+      [['map', '--status'], /argument missing/],
+      [['map', 'luo', 'kho'], /too many arguments/],
+      [['map', '--seed', '1'], /unknown option '--seed'/],
+    ]),
+  )('luosim %j is refused in one line', (args, complaint) => expectRefused(args, complaint));
 });

@@ -15,6 +15,7 @@ import {
   SMALL,
   start,
 } from './support/cli.ts';
+import { some } from './support/seed.ts';
 
 const fieldOf = ({ out }: Ended, label: string): string =>
   new RegExp(`^${label} +(\\S+)$`, 'm').exec(out)?.[1] ?? `no ${label} in ${out}`;
@@ -188,10 +189,12 @@ describe('a recording that the code no longer fits', () => {
 });
 
 describe.concurrent('bad input', () => {
-  it.each<[string[], RegExp]>([
-    [['show', 'nowhere.luo'], /"nowhere.luo" cannot be read: ENOENT: .*; give a file, or a token/],
-    [['step', 'luo1pp'], /token is cut off after 6 letters/],
-    [['step', 'race.luo', '--at', '99999'], /step 99999 is not there: the run has steps 0 to \d+$/m],
-    [['step', 'race.luo', '--diff', '5', '5'], /--diff "5" "5": give the earlier step first/],
-  ])('luosim %j is refused in one line', (args, complaint) => expectRefused(args, complaint));
+  it.each(
+    some<[string[], RegExp]>([
+      [['show', 'nowhere.luo'], /"nowhere.luo" cannot be read: ENOENT: .*; give a file, or a token/],
+      [['step', 'luo1pp'], /token is cut off after 6 letters/],
+      [['step', 'race.luo', '--at', '99999'], /step 99999 is not there: the run has steps 0 to \d+$/m],
+      [['step', 'race.luo', '--diff', '5', '5'], /--diff "5" "5": give the earlier step first/],
+    ]),
+  )('luosim %j is refused in one line', (args, complaint) => expectRefused(args, complaint));
 });
