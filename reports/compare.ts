@@ -7,13 +7,9 @@
  *   blackout   reboot hook, boot, first open of the device
  *   usable     with every session retrieved
  */
-import type picocolors from 'picocolors';
 import type { CompareRow, Comparison, Growth, Time } from '../sim/index.ts';
-import { clip, counted, grouped, printable, roundSize, span } from './words.ts';
+import { COLUMNS, type Colors, clip, counted, grouped, printable, roundSize, span } from './words.ts';
 
-type Colors = ReturnType<typeof picocolors.createColors>;
-
-const COLUMNS = 80;
 const PAGE_BYTES = 4096;
 
 export function compareReport(

@@ -7,11 +7,19 @@
  *   what it holds: each piece, or each kind of piece where there are many
  *   what the next kernel makes of it
  */
-import type picocolors from 'picocolors';
 import { type ImageReport, type IncomingReport, LAWS, type Piece } from '../sim/index.ts';
-import { clip, counted, grouped, hex, printable, size, wrap } from './words.ts';
-
-type Colors = ReturnType<typeof picocolors.createColors>;
+import {
+  COLUMNS,
+  type Colors,
+  clip,
+  counted,
+  grouped,
+  hex,
+  labelledLines,
+  printable,
+  size,
+  wrap,
+} from './words.ts';
 
 export interface ImageReportOptions {
   readonly colours: Colors;
@@ -19,8 +27,6 @@ export interface ImageReportOptions {
   readonly again: string;
 }
 
-const COLUMNS = 80;
-const LABEL = 12;
 const PROBLEMS_SHOWN = 5;
 const PIECES_SHOWN = 20;
 const UNREACHED_SHOWN = 3;
@@ -52,10 +58,7 @@ export function imageReport(report: ImageReport, { colours, again }: ImageReport
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** A label in its column, and as many lines as the text takes. */
-function labelled(label: string, text: string): string[] {
-  return wrap(printable(text), COLUMNS - LABEL).map((line, i) => (i === 0 ? label : '').padEnd(LABEL) + line);
-}
+const labelled = (label: string, text: string): string[] => labelledLines(label, printable(text));
 
 function header(report: ImageReport): string[] {
   const { kind, ramBytes, ranges, roots, recognised, revision, scratch, preserved, notes } = report;

@@ -4,16 +4,12 @@
  *   a table                 function, status, the file that has it or why it is absent
  *   or all that is known    of each function: which kernels have it, where it is, what is not as there, why it is absent
  */
-import type picocolors from 'picocolors';
 import type { FunctionStatus, MapAnswer, MappedFunction, Place } from '../sim/index.ts';
-import { clip, counted, grouped, wrap } from './words.ts';
+import { COLUMNS, type Colors, clip, counted, grouped, wrap } from './words.ts';
 
-const COLUMNS = 80;
 const NAME = 36;
 const STATUS = 12;
 const LABEL = 10;
-
-type Colors = ReturnType<typeof picocolors.createColors>;
 
 export interface MapOptions {
   /** All that is known, in place of the table. */

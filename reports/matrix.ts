@@ -9,7 +9,7 @@
  *   verdict, digest, and the line that runs it again last
  */
 import { type MatrixCell, type MatrixJump, type MatrixResult, OUTCOMES, type Outcome } from '../sim/index.ts';
-import type { Colors } from './terminal.ts';
+import type { Colors } from './words.ts';
 import { COLUMNS, counted, grouped, LABEL, labelled, printable, size, wrap } from './words.ts';
 
 const WIDTH = COLUMNS - LABEL;

@@ -1,13 +1,20 @@
 /*
  * A plan on one screen: times by every price list, memory, limits, and what it all rests on.
  */
-import type picocolors from 'picocolors';
 import type { Plan, PlanLimit, Priced } from '../sim/index.ts';
-import { clip, counted, grouped, printable, roundSize, size, span, wrap } from './words.ts';
+import {
+  COLUMNS,
+  type Colors,
+  clip,
+  counted,
+  grouped,
+  printable,
+  roundSize,
+  size,
+  span,
+  wrap,
+} from './words.ts';
 
-type Colors = ReturnType<typeof picocolors.createColors>;
-
-const COLUMNS = 80;
 const LABEL = 44;
 
 export function planReport(

@@ -7,7 +7,6 @@
  *
  * Every fact that a state has is in --json; here long lists are cut.
  */
-import type picocolors from 'picocolors';
 import {
   type Change,
   type EventWord,
@@ -21,15 +20,21 @@ import {
   type TaskReport,
   type Time,
 } from '../sim/index.ts';
-import { clip, counted, grouped, hex, printable, wrap } from './words.ts';
+import {
+  COLUMNS,
+  type Colors,
+  clip,
+  counted,
+  grouped,
+  hex,
+  labelledLines,
+  printable,
+  wrap,
+} from './words.ts';
 
-const COLUMNS = 80;
-const LABEL = 12;
 /** Entries of a list that are shown. */
 const SHOWN = 24;
 const CHANGES_SHOWN = 100;
-
-type Colors = ReturnType<typeof picocolors.createColors>;
 
 export interface StepsView {
   readonly colours: Colors;
@@ -45,7 +50,7 @@ export function stepsReport(report: StepsReport, { colours, from }: StepsView): 
   const last = events.at(-1)?.step;
   const kernel = events[0] === undefined ? '' : `, kernel ${events[0].generation}`;
   const range = last === undefined ? `none from ${grouped(from)} on` : `${grouped(from)} to ${grouped(last)}`;
-  const lines = [labelled('steps', `${range} of ${grouped(total)}${kernel}`)[0] as string];
+  const lines = [labelledLines('steps', `${range} of ${grouped(total)}${kernel}`)[0] as string];
   for (const event of events) lines.push(...eventLines(event, colours, ' '));
   lines.push(...report.rest.flatMap((note) => noteLines(note, colours)));
   lines.push(...brokenLines(report, colours));
@@ -54,7 +59,7 @@ export function stepsReport(report: StepsReport, { colours, from }: StepsView): 
 
 /** The state at one step, with the steps around it. */
 export function stateReport(report: StepsReport, state: StateReport, colours: Colors): string {
-  const lines = labelled('step', `${grouped(state.event.step)} of ${grouped(report.total)}`);
+  const lines = labelledLines('step', `${grouped(state.event.step)} of ${grouped(report.total)}`);
   for (const event of report.events) {
     const here = event.step === state.event.step;
     lines.push(...eventLines(event, colours, here ? '>' : ' '));
@@ -70,7 +75,7 @@ export function stateReport(report: StepsReport, state: StateReport, colours: Co
 /** What changed between two steps. */
 export function diffReport(report: StepsReport, changes: readonly Change[], colours: Colors): string {
   const [before, after] = report.states as [StateReport, StateReport];
-  const lines = labelled(
+  const lines = labelledLines(
     'changes',
     `from step ${grouped(before.event.step)} to ${grouped(after.event.step)}`,
   );
@@ -96,9 +101,6 @@ function changeLines({ what, from, to }: Change, colours: Colors): string[] {
     from === undefined ? ['+', colours.green] : to === undefined ? ['-', colours.red] : ['~', colours.yellow];
   return wrap(text, COLUMNS - 4).map((line, i) => colour(`${i === 0 ? sign : ' '} ${line}`));
 }
-
-const labelled = (label: string, text: string, width = COLUMNS): string[] =>
-  wrap(text, width - LABEL).map((line, i) => (i === 0 ? label : '').padEnd(LABEL) + line);
 
 const seconds = ({ seconds: whole, ns }: Time): string =>
   `${whole}.${String(Math.floor(ns / 1000)).padStart(6, '0')}`;
@@ -129,7 +131,7 @@ function brokenLines({ broken }: StepsReport, colours: Colors): string[] {
   return broken.flatMap(({ law, step, generation, text }) => {
     const where = step < 0 ? 'before the first step' : `behind step ${grouped(step)}`;
     const told = `${law}, kernel ${generation}, found ${where}: ${printable(text)}`;
-    return labelled('broken', told).map((line) => colours.red(line));
+    return labelledLines('broken', told).map((line) => colours.red(line));
   });
 }
 
@@ -137,7 +139,7 @@ function kernelLines(kernel: KernelStateReport, left: boolean, colours: Colors):
   const { generation, revision, state, memory, tracker } = kernel;
   const lines = [colours.bold(`kernel ${generation}${left ? ' as it left' : ''}: ${revision}, ${state}`)];
   const say = (label: string, text: string): void => {
-    for (const line of labelled(label, text, COLUMNS - 2)) lines.push(`  ${line}`);
+    for (const line of labelledLines(label, text, COLUMNS - 2)) lines.push(`  ${line}`);
   };
   for (const [i, task] of shownTasks(kernel.tasks, left).entries())
     say(i === 0 ? 'tasks' : '', taskText(task));

@@ -8,7 +8,6 @@
  * Where that does not fit, the kernels between the first and the last become one line. What many agents do in turn is
  * one phase.
  */
-import type picocolors from 'picocolors';
 import {
   type ActionReport,
   type GenerationProgram,
@@ -24,6 +23,7 @@ import {
 import { misfitText } from './misfit.ts';
 import {
   COLUMNS,
+  type Colors,
   clip,
   counted,
   grouped,
@@ -41,8 +41,6 @@ import {
 const LINES = 40;
 const VIOLATIONS_SHOWN = 3;
 const LOSSES_SHOWN = 2;
-
-export type Colors = ReturnType<typeof picocolors.createColors>;
 
 export interface TerminalOptions {
   readonly colours: Colors;

@@ -1,6 +1,7 @@
 /*
  * Numbers, sizes and spans of virtual time as a person reads them; and text from outside, made safe to print.
  */
+import type picocolors from 'picocolors';
 import type { Time } from '../sim/index.ts';
 
 const KIB = 2 ** 10;
@@ -89,6 +90,9 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
+/** What a terminal can show, or nothing of it. */
+export type Colors = ReturnType<typeof picocolors.createColors>;
+
 /** Width of a terminal, and of the labels at its left edge. */
 export const COLUMNS = 80;
 export const LABEL = 12;
@@ -96,3 +100,7 @@ export const LABEL = 12;
 /** A label in its column and what it says, cut to the width. */
 export const labelled = (label: string, text: string): string =>
   label.padEnd(LABEL) + clip(text, COLUMNS - LABEL);
+
+/** A label in its column, and as many lines as the text takes. */
+export const labelledLines = (label: string, text: string, width = COLUMNS): string[] =>
+  wrap(text, width - LABEL).map((line, i) => (i === 0 ? label : '').padEnd(LABEL) + line);

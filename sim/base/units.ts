@@ -30,6 +30,13 @@ export function orderOf(bytes: number): Order {
   return o as Order;
 }
 
+const HIGH_WORD = 2 ** 32;
+
+/** The number that two words of 32 bits make: a u64, rounded where it is above 2^53. */
+export const fromWords = (low: number, high: number): number => (low >>> 0) + (high >>> 0) * HIGH_WORD;
+/** The upper of those words; the lower one is `n | 0`. */
+export const highWord = (n: number): number => Math.floor(n / HIGH_WORD) | 0;
+
 /** Rounds up to a multiple of `to`. */
 export const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 /** Rounds down to a multiple of `to`. */

@@ -248,9 +248,5 @@ class Count implements Census {
   }
 }
 
-/** Pages of ranges. */
-export const pagesIn = (ranges: readonly FrameRange[]): number =>
-  ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-
 /** Free pages as counted. */
 export const freePages = ({ free, untouchedPages }: Census): number => free.pages + untouchedPages;

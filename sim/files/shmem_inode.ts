@@ -6,6 +6,7 @@
  *
  * state: the mapping is frozen (SHMEM_F_MAPPING_FROZEN), the order that folios are wanted in.
  */
+import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Column } from '../machine/column.ts';
 import type { SlabCache } from '../machine/slab.ts';
@@ -40,7 +41,6 @@ const MUTEX = 8;
 const FILES = 9;
 const MAPPINGS = 10;
 const OWNER = 11;
-const HIGH = 2 ** 32;
 
 const FROZEN = 1;
 const LINKS_SHIFT = 1;
@@ -80,12 +80,12 @@ export class InodeTable implements Mapping {
   }
 
   size(inode: InodeHandle): number {
-    return (this.#get(inode, SIZE) >>> 0) + (this.#get(inode, SIZE + 1) >>> 0) * HIGH;
+    return fromWords(this.#get(inode, SIZE), this.#get(inode, SIZE + 1));
   }
 
   setSize(inode: InodeHandle, bytes: number): void {
     this.#set(inode, SIZE, bytes | 0);
-    this.#set(inode, SIZE + 1, Math.floor(bytes / HIGH));
+    this.#set(inode, SIZE + 1, highWord(bytes));
   }
 
   seals(inode: InodeHandle): number {

@@ -8,7 +8,7 @@
  * backdrop of a machine's RAM, memory is everything below its end: a gap between ranges reads as zero, absent.
  */
 import { PAGE_SIZE } from '../base/limits.ts';
-import { type Pfn, type Phys, physOf } from '../base/units.ts';
+import { fromWords, type Pfn, type Phys, physOf } from '../base/units.ts';
 import type { Memory } from '../check/anatomy.ts';
 import type { Backdrop } from '../machine/garbage.ts';
 import { PageFault } from '../machine/page_fault.ts';
@@ -26,7 +26,6 @@ export interface PageSource {
   pagesBeginningWith(bytes: Uint8Array): Iterable<Phys>;
 }
 
-const HIGH = 4294967296;
 const ZERO_PAGE = new Int32Array(PAGE_SIZE / 4);
 /** Absent pages remembered: the first are enough to know. */
 const ABSENT_KEPT = 1000;
@@ -63,7 +62,7 @@ export class ImageMemory implements Memory, Backdrop {
   }
 
   load64(address: number): number {
-    return (this.load32(address) >>> 0) + (this.load32(address + 4) >>> 0) * HIGH;
+    return fromWords(this.load32(address), this.load32(address + 4));
   }
 
   loadBytes(address: number, bytes: number): Uint8Array {

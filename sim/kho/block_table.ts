@@ -7,7 +7,7 @@
  * A block is named by its slab handle. The address is kept whole, since a damaged chain may lead anywhere in a page.
  * One table serves every block set of a kernel, incoming and outgoing.
  */
-import type { Phys } from '../base/units.ts';
+import { fromWords, highWord, type Phys } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
@@ -28,7 +28,6 @@ const NEXT = 0;
 const PREV = 1;
 const LOW = 2;
 const HIGH = 3;
-const HIGH_UNIT = 2 ** 32;
 
 export class KhoBlockTable {
   readonly kernel: Kernel;
@@ -47,7 +46,7 @@ export class KhoBlockTable {
     const block = this.slab.alloc() as BlockHandle;
     if (block === NO_BLOCK) return NO_BLOCK;
     this.#set(block, LOW, address | 0);
-    this.#set(block, HIGH, Math.floor(address / HIGH_UNIT));
+    this.#set(block, HIGH, highWord(address));
     return block;
   }
 
@@ -57,7 +56,7 @@ export class KhoBlockTable {
 
   /** Where the block's header lies: block->ser. */
   address(block: BlockHandle): Phys {
-    return ((this.#get(block, LOW) >>> 0) + this.#get(block, HIGH) * HIGH_UNIT) as Phys;
+    return fromWords(this.#get(block, LOW), this.#get(block, HIGH)) as Phys;
   }
 
   next(block: BlockHandle): BlockHandle {

@@ -8,9 +8,11 @@
  *
  * luo_file.mutex is taken under session.mutex only, so nobody ever waits for it: nothing here is a generator.
  */
+
 import { assert } from '../base/assert.ts';
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { definePoint, kernelFunction } from '../base/point.ts';
+import { highWord } from '../base/units.ts';
 import { UNFREEZE_KEEPS_DATA } from '../kernel/patches.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Task } from '../sched/task.ts';
@@ -25,7 +27,6 @@ const FAILS = definePoint('luo_file_freeze_one', 'freeze', 'fault');
 const ENTRY_WORDS = LUO_FILE_SER.size / 4;
 const DATA_AT = LUO_FILE_SER.at.data / 4;
 const TOKEN_AT = LUO_FILE_SER.at.token / 4;
-const HIGH = 2 ** 32;
 const entry = new Int32Array(ENTRY_WORDS);
 
 /** Writes a session's files: 0, or a negative errno with everything undone. `ser`: its file_set_ser. @kernel luo_file_freeze */
@@ -104,7 +105,7 @@ function writeEntry({ table, handlers }: LuoFiles, file: LuoFile): void {
   entry.set(handlers.nameWords(table.handler(file)));
   const data = table.data(file);
   entry[DATA_AT] = data | 0;
-  entry[DATA_AT + 1] = Math.floor(data / HIGH);
+  entry[DATA_AT + 1] = highWord(data);
   entry[TOKEN_AT] = table.tokenLow(file);
   entry[TOKEN_AT + 1] = table.tokenHigh(file);
 }

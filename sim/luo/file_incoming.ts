@@ -15,7 +15,7 @@ import type { Answer } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { kernelFunction, type Op } from '../base/point.ts';
-import type { Phys } from '../base/units.ts';
+import { fromWords, type Phys } from '../base/units.ts';
 import { RETRIEVE_STATUS } from '../kernel/patches.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
 import { STEP } from '../machine/cpu.ts';
@@ -33,7 +33,6 @@ const FINISH = kernelFunction('luo_file_finish');
 const ENTRY_WORDS = LUO_FILE_SER.size / 4;
 const DATA_AT = LUO_FILE_SER.at.data / 4;
 const TOKEN_AT = LUO_FILE_SER.at.token / 4;
-const HIGH = 2 ** 32;
 
 /** Rebuilds a set from what `headPhys` leads to: 0 or a negative errno. @kernel luo_file_deserialize */
 export function deserializeFiles(
@@ -177,7 +176,7 @@ function deserializeOne(files: LuoFiles, set: SessionHandle, slot: number): numb
     handlers.unpin(handler);
     return -ERRNO.ENOMEM;
   }
-  table.setData(file, ((entry[DATA_AT] as number) >>> 0) + ((entry[DATA_AT + 1] as number) >>> 0) * HIGH);
+  table.setData(file, fromWords(entry[DATA_AT] as number, entry[DATA_AT + 1] as number));
   sets.append(set, file);
   return 0;
 }

@@ -6,13 +6,12 @@
  *
  * Regions go with the last file. Nobody checks what the next kernel reads against the count in the session's slot.
  */
-import { orderOf, type Phys } from '../base/units.ts';
+import { fromWords, highWord, orderOf, type Phys } from '../base/units.ts';
 import type { Ram } from '../machine/ram.ts';
 import { LUO_FILE_BYTES, LUO_FILE_SER } from './abi.ts';
 import type { FileSlots, FileStore, StoreRow } from './file_store.ts';
 import type { SessionHandle } from './session_table.ts';
 
-const HIGH = 2 ** 32;
 /** Words of the row that are taken; the store's own come behind them. */
 export const REGION_STORE_WORDS = 2;
 
@@ -37,7 +36,7 @@ export abstract class FileRegions implements FileStore {
 
   headPhys(set: SessionHandle): number {
     const { rows, at } = this.rowOf(set);
-    return (rows.get(at) >>> 0) + (rows.get(at + 1) >>> 0) * HIGH;
+    return fromWords(rows.get(at), rows.get(at + 1));
   }
 
   /** Zeroes what lies behind `from` in every region. */
@@ -49,7 +48,7 @@ export abstract class FileRegions implements FileStore {
   protected setHead(set: SessionHandle, head: number): void {
     const { rows, at } = this.rowOf(set);
     rows.set(at, head | 0);
-    rows.set(at + 1, Math.floor(head / HIGH) | 0);
+    rows.set(at + 1, highWord(head));
   }
 
   abstract room(set: SessionHandle, count: number): number;

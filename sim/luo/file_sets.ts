@@ -9,6 +9,7 @@
  *
  * The kernel looks for a token along the list; here the answer is found at once and the walk is charged.
  */
+import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { FreeBlock } from '../kho/block_set.ts';
 import type { KhoBlockTable } from '../kho/block_table.ts';
@@ -28,7 +29,6 @@ const LISTED = 2;
 const COUNT = 3;
 const STORE = 5;
 const WORDS = STORE + STORE_WORDS;
-const HIGH = 2 ** 32;
 
 export class FileSets {
   readonly store: FileStore;
@@ -73,7 +73,7 @@ export class FileSets {
   /** luo_file_set.count. */
   count(set: SessionHandle): number {
     const at = this.#sessions.slab.index(set) * WORDS + COUNT;
-    return (this.#rows.get(at) >>> 0) + this.#rows.get(at + 1) * HIGH;
+    return fromWords(this.#rows.get(at), this.#rows.get(at + 1));
   }
 
   /** Whether there is nothing of files: none on the list, none counted, no region. */
@@ -85,7 +85,7 @@ export class FileSets {
 
   setCount(set: SessionHandle, count: number): void {
     this.#set(set, COUNT, count | 0);
-    this.#set(set, COUNT + 1, Math.floor(count / HIGH));
+    this.#set(set, COUNT + 1, highWord(count));
   }
 
   /** The file of a token, or NO_FILE; charges a step for every file that a search along the list looks at. */

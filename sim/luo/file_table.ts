@@ -7,6 +7,7 @@
  * A file set is appended to at its end, and taken from at its end or all at once: so the position of a file in its list
  * is a number it keeps, and tells what a search for its token would have walked.
  */
+import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
 import type { Column } from '../machine/column.ts';
@@ -37,7 +38,6 @@ const PRIVATE = 10;
 const STATUS = 11;
 const MUTEX = 12;
 const ID = 13;
-const HIGH = 2 ** 32;
 
 export class FileTable {
   readonly slab: SlabCache;
@@ -163,11 +163,11 @@ export class FileTable {
   }
 
   #pair(file: LuoFile, word: number): number {
-    return (this.#get(file, word) >>> 0) + (this.#get(file, word + 1) >>> 0) * HIGH;
+    return fromWords(this.#get(file, word), this.#get(file, word + 1));
   }
 
   #setPair(file: LuoFile, word: number, value: number): void {
     this.#set(file, word, value | 0);
-    this.#set(file, word + 1, Math.floor(value / HIGH) | 0);
+    this.#set(file, word + 1, highWord(value));
   }
 }

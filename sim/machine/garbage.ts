@@ -8,7 +8,7 @@
  *   otherwise   zero
  */
 import { PAGE_SIZE } from '../base/limits.ts';
-import type { Phys } from '../base/units.ts';
+import { highWord, type Phys } from '../base/units.ts';
 
 /** A stretch of whole pages. */
 export interface GarbageRegion {
@@ -73,11 +73,9 @@ export class GarbageMap {
   }
 }
 
-const HIGH = 4294967296;
-
 /** The word that the pattern `seed` has at an address. */
 export function patternWord(seed: number, address: number): number {
-  let h = Math.imul(seed ^ (address | 0), 0x9e3779b1) ^ Math.floor(address / HIGH);
+  let h = Math.imul(seed ^ (address | 0), 0x9e3779b1) ^ highWord(address);
   h = Math.imul(h ^ (h >>> 15), 0x85ebca6b);
   return h ^ (h >>> 13);
 }

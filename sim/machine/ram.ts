@@ -14,7 +14,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../base/limits.ts';
-import { type Pfn, type Phys, physOf } from '../base/units.ts';
+import { fromWords, highWord, type Pfn, type Phys, physOf } from '../base/units.ts';
 import { ABSENT, CHUNK_BYTES, CHUNK_PAGES, type Chunk, Chunks } from './chunks.ts';
 import type { Storage } from './column.ts';
 import { type Backdrop, fillPattern, type GarbageRegion } from './garbage.ts';
@@ -26,7 +26,6 @@ import { Untouched } from './untouched.ts';
 
 const CHUNK_MASK = CHUNK_BYTES - 1;
 const PAGE_WORDS = PAGE_SIZE / 4;
-const HIGH = 4294967296;
 
 /** A write to a page that was handed over and not restored yet. */
 export interface WildWrite {
@@ -78,7 +77,7 @@ export class Ram implements Undoable, Stateful {
 
   /** An unsigned 64-bit field as a number: exact below 2^53, rounded (order kept) above. */
   load64(address: number): number {
-    return (this.load32(address) >>> 0) + (this.load32(address + 4) >>> 0) * HIGH;
+    return fromWords(this.load32(address), this.load32(address + 4));
   }
 
   store32(address: number, word: number): void {
@@ -93,7 +92,7 @@ export class Ram implements Undoable, Stateful {
   store64(address: number, value: number): void {
     if (!this.has(address, 8)) throw new PageFault(address);
     this.store32(address, value | 0);
-    this.store32(address + 4, Math.floor(value / HIGH) | 0);
+    this.store32(address + 4, highWord(value));
   }
 
   load8(address: number): number {

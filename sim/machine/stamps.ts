@@ -8,7 +8,9 @@
  *   word at byte `at` of the file:  patternWord(seed, at), at any place, or at the first 8 bytes of every multiple of
  *   `every` and 0 elsewhere. index: which page of the file the first page of the block is.
  */
+
 import { MAX_PAGE_ORDER, PAGE_SIZE } from '../base/limits.ts';
+import { fromWords, highWord } from '../base/units.ts';
 import { Column, type Storage } from './column.ts';
 import type { Stateful } from './journal.ts';
 
@@ -37,7 +39,6 @@ const EVERY = 3;
 const INDEX = 4;
 const GONE = -1;
 const NONE = -1;
-const HIGH = 2 ** 32;
 const SLOTS_MIN = 256;
 
 /** The word of the pattern `seed` at a multiple of 4 bytes of a file: no byte of it is 0. */
@@ -237,7 +238,7 @@ export class Stamps implements Stateful {
   }
 
   #index(row: number): number {
-    return (this.#get(row, INDEX) >>> 0) + this.#get(row, INDEX + 1) * HIGH;
+    return fromWords(this.#get(row, INDEX), this.#get(row, INDEX + 1));
   }
 
   /** What is added to an address to get the place in the file. */
@@ -253,7 +254,7 @@ export class Stamps implements Stateful {
     this.#set(row, SEED, seed | 0);
     this.#set(row, EVERY, every | 0);
     this.#set(row, INDEX, index | 0);
-    this.#set(row, INDEX + 1, Math.floor(index / HIGH));
+    this.#set(row, INDEX + 1, highWord(index));
   }
 
   #rebuild(): void {

@@ -11,7 +11,7 @@ import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { type Names, plainName } from '../../sim/user/names.ts';
 import type { Action, GenerationProgram, Program, TaskProgram } from '../../sim/user/program.ts';
 import { deepestYield } from '../sched/generator_depth.ts';
-import { MIB, machineFor } from '../support/system.ts';
+import { failures, MIB, machineFor } from '../support/system.ts';
 
 const several = (pattern: string, count: number, first = 0): Names => ({ pattern, first, count });
 const LEAVE: readonly Action[] = [{ do: 'load' }, { do: 'reboot' }];
@@ -25,13 +25,6 @@ function play(program: Program, seed = '1', ramBytes = 64 * MIB): RunResult {
     machine.dispose();
   }
 }
-
-const failures = ({ generations }: RunResult): string[] =>
-  generations.flatMap(({ actions }, g) =>
-    actions
-      .filter(({ result }) => result !== 'OK' && result !== 'no return')
-      .map(({ verb, result }) => `${g} ${verb} ${result}`),
-  );
 
 const S = plainName('s');
 const F = several('f%d', 3);

@@ -12,7 +12,7 @@ import type { BootParams } from '../../sim/machine/machine.ts';
 import { type Names, plainName } from '../../sim/user/names.ts';
 import type { Action, Program } from '../../sim/user/program.ts';
 import { runs } from '../support/seed.ts';
-import { MIB, machineFor } from '../support/system.ts';
+import { failures, MIB, machineFor } from '../support/system.ts';
 
 const GIB = 1024 * MIB;
 const S = plainName('vm');
@@ -74,13 +74,6 @@ function play(
     machine.dispose();
   }
 }
-
-const failures = ({ generations }: RunResult): string[] =>
-  generations.flatMap(({ actions }, g) =>
-    actions
-      .filter(({ result }) => result !== 'OK' && result !== 'no return')
-      .map(({ verb, result }) => `${g} ${verb} ${result}`),
-  );
 
 /** Two memfds of a size, written whole, updated twice. */
 const filled = (bytes: number, revision = 'v7.3'): Program =>

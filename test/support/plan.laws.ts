@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { longestBlackout, nsOf, type Priced, priced, type Steps } from '../../sim/explore/blackout.ts';
 import type { Spread } from '../../sim/explore/file_forecast.ts';
 import { UPDATE_PHASES } from '../../sim/explore/forecast.ts';
-import type { GenerationReport } from '../../sim/explore/result.ts';
+import type { Plan } from '../../sim/explore/plan.ts';
+import type { GenerationReport, RunResult } from '../../sim/explore/result.ts';
 import { STEP_KINDS } from '../../sim/machine/cpu.ts';
 import type { Verb } from '../../sim/user/program.ts';
 import { forecastOf, planFor, ROOM, stepsOf, update } from './planned.ts';
@@ -24,10 +25,22 @@ export function near(foretold: number, real: number, percent: number, slack: num
   );
 }
 
+function restsOnSoundRuns(revision: string, real: RunResult, plan: Plan): void {
+  const [before, after] = real.generations as [GenerationReport, GenerationReport];
+  it('foretells memory within 1 %', () => {
+    const empty = update(revision, 0).generations as [GenerationReport, GenerationReport];
+    const slack = BLOCK_PAGES * PAGE;
+    near(plan.bytesCreated, (empty[0].freePages - before.freePages) * PAGE, 1, slack, 'created');
+    near(plan.bytesCrossing, (before.handover?.preservedPages ?? 0) * PAGE, 1, slack, 'crossing');
+    near(plan.bytesRetrieved, (empty[1].freePages - after.freePages) * PAGE, 1, slack, 'retrieved');
+  });
+
+  it('rests on runs that broke no law', () => expect(plan.violations).toEqual([]));
+}
+
 export function planIsRun(revision: string, sessions: number): void {
   describe(`a plan of ${revision} for ${sessions} sessions`, () => {
     const real = update(revision, sessions);
-    const [before, after] = real.generations as [GenerationReport, GenerationReport];
     const plan = planFor(revision, sessions);
 
     it('foretells steps of every kind in every part', () => {
@@ -55,15 +68,7 @@ export function planIsRun(revision: string, sessions: number): void {
       check(plan.usable, blackout?.usable, 'until usable');
     });
 
-    it('foretells memory within 1 %', () => {
-      const empty = update(revision, 0).generations as [GenerationReport, GenerationReport];
-      const slack = BLOCK_PAGES * PAGE;
-      near(plan.bytesCreated, (empty[0].freePages - before.freePages) * PAGE, 1, slack, 'created');
-      near(plan.bytesCrossing, (before.handover?.preservedPages ?? 0) * PAGE, 1, slack, 'crossing');
-      near(plan.bytesRetrieved, (empty[1].freePages - after.freePages) * PAGE, 1, slack, 'retrieved');
-    });
-
-    it('rests on runs that broke no law', () => expect(plan.violations).toEqual([]));
+    restsOnSoundRuns(revision, real, plan);
   });
 }
 
@@ -93,14 +98,6 @@ export function planWithFilesIsRun(revision: string, { sessions, files }: Spread
       }
     });
 
-    it('foretells memory within 1 %', () => {
-      const empty = update(revision, 0).generations as [GenerationReport, GenerationReport];
-      const slack = BLOCK_PAGES * PAGE;
-      near(plan.bytesCreated, (empty[0].freePages - before.freePages) * PAGE, 1, slack, 'created');
-      near(plan.bytesCrossing, (before.handover?.preservedPages ?? 0) * PAGE, 1, slack, 'crossing');
-      near(plan.bytesRetrieved, (empty[1].freePages - after.freePages) * PAGE, 1, slack, 'retrieved');
-    });
-
-    it('rests on runs that broke no law', () => expect(plan.violations).toEqual([]));
+    restsOnSoundRuns(revision, real, plan);
   });
 }

@@ -1,11 +1,13 @@
 /*
  * A booted kernel for tests, as small as it gets, and the means to take it through a jump.
  */
+
 import { Decisions, type Fault } from '../../sim/base/decisions.ts';
 import { PAGE_SIZE } from '../../sim/base/limits.ts';
 import type { Op } from '../../sim/base/point.ts';
 import { pfn } from '../../sim/base/units.ts';
 import { boot, type System } from '../../sim/boot/boot.ts';
+import type { RunResult } from '../../sim/explore/result.ts';
 import { ICOUNT } from '../../sim/kernel/cost.ts';
 import { type BootOptions, Kernel } from '../../sim/kernel/kernel.ts';
 import { APRIL_V1_P1, type Revision } from '../../sim/kernel/revisions.ts';
@@ -81,3 +83,11 @@ export function jumpNow(system: System): BootParams {
   kernel.leave();
   return params;
 }
+
+/** Actions that an errno ended: which kernel, what, and with what. */
+export const failures = ({ generations }: RunResult): string[] =>
+  generations.flatMap(({ actions }, g) =>
+    actions
+      .filter(({ result }) => result !== 'OK' && result !== 'no return')
+      .map(({ verb, result }) => `${g} ${verb} ${result}`),
+  );
