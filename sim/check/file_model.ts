@@ -99,7 +99,8 @@ export class FileModel implements Stateful {
 
   /** A session of this kernel, or of the one before, is finished or closed. */
   gone(side: 'incoming' | 'outgoing', session: number): void {
-    (side === 'incoming' ? this.#incoming : this.#outgoing).delete(session);
+    const sessions = side === 'incoming' ? this.#incoming : this.#outgoing;
+    if (sessions.size > 0) sessions.delete(session);
   }
 
   exited(process: string): void {

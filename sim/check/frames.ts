@@ -150,13 +150,12 @@ function checkSlab(cache: SlabCache, owned: Tally, report: Report): void {
   const found = new Tally();
   let live = 0;
   for (let first = 0; first < indexEnd; first += objectsPerSlab) {
-    const before = live;
-    for (let index = first; index < first + objectsPerSlab; index++) {
-      const handle = cache.handleAt(index);
-      if (handle === 0) continue;
-      if (live++ !== before) continue;
-      found.add(pfnOf((cache.physOf(handle) - (index - first) * objectBytes) as Phys), order);
-    }
+    const here = cache.liveFrom(first, objectsPerSlab);
+    if (here === 0) continue;
+    live += here;
+    let index = first;
+    while (cache.handleAt(index) === 0) index++;
+    found.add(pfnOf((cache.physOf(cache.handleAt(index)) - (index - first) * objectBytes) as Phys), order);
   }
   if (live !== cache.live) report(`slab ${cache.name} counts ${cache.live} objects, ${live} live`);
   if (found.blocks !== cache.slabs)

@@ -200,23 +200,13 @@ function checkSlots(system: System, chain: readonly Phys[], shape: StoreShape, r
   if (sum !== outgoing.count) report(`the blocks count ${sum} sessions, the list has ${outgoing.count}`);
 }
 
-/** What stands in a slot, and the name of the session that should. */
-const stored = new Int32Array(SLOT.size / 4);
-const own = new Int32Array(NAME_WORDS);
-
 /** Why a slot is not that of a session; undefined where it is. Names are compared up to the NUL, as the reader will. */
 function slotFault(ram: Ram, slot: number, table: SessionTable, session: SessionHandle): string | undefined {
   if (session === NO_SESSION) return `"${storedName(ram, slot)}" is there, no session is left on the list`;
-  ram.loadWords(slot, stored, 0, stored.length);
-  table.loadName(session, own, 0);
-  for (let k = 0; k < NAME_WORDS; k++) {
-    const word = own[k] as number;
-    if (stored[SLOT.at.name / 4 + k] !== word) {
-      return `"${storedName(ram, slot)}" is there, the list has "${nameText(own, 0)}"`;
-    }
-    if (word >>> 24 === 0) break;
-  }
-  return undefined;
+  const name = ram.view(slot + SLOT.at.name, NAME_WORDS);
+  return table.hasName(session, name, ram.viewAt)
+    ? undefined
+    : `"${storedName(ram, slot)}" is there, the list has "${table.name(session)}"`;
 }
 
 function storedName(ram: Ram, slot: number): string {

@@ -14,7 +14,7 @@
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
-import type { Thread } from '../user/process.ts';
+import type { Process, Thread } from '../user/process.ts';
 import type { Verb } from '../user/program.ts';
 import type { Violations } from './violation.ts';
 
@@ -110,8 +110,9 @@ export class SessionModel implements Stateful {
   readonly #violations: Violations;
   readonly #describe: (name: number) => string;
   readonly #processes: string[] = [];
-  /** The one that was asked for last. */
-  #lastProcess = 0;
+  /** The one that was asked for last, and its id. */
+  #lastProcess: Process | undefined;
+  #lastId = 0;
   /** The name + 1 in a call that has not answered, by task; 0 for none. */
   readonly #inFlight: number[] = [];
   /** Names whose fate the jump left open. */
@@ -150,13 +151,14 @@ export class SessionModel implements Stateful {
 
   answered({ task, process }: Thread, verb: Verb, name: number, result: number): void {
     this.#inFlight[task.id] = 0;
-    if (verb === 'exit') this.#exited(this.#processId(process.name));
+    if (verb === 'exit') this.#exited(this.#processId(process));
     if (name === -1) return;
-    if (verb === 'create') this.#created(name, this.#processId(process.name), task.id, result);
-    else if (verb === 'retrieve') this.#retrieved(name, this.#processId(process.name), task.id, result);
-    else if (verb === 'dup' && result >= 0) this.#copied(name, this.#processId(process.name));
-    else if (verb === 'close' && result >= 0) this.#closed(name, this.#processId(process.name));
-    else if (verb === 'finish' && result >= 0) this.#finished(name, this.#processId(process.name));
+    if (verb === 'create') this.#created(name, this.#processId(process), task.id, result);
+    else if (verb === 'retrieve') this.#retrieved(name, this.#processId(process), task.id, result);
+    else if (result < 0) return;
+    else if (verb === 'finish') this.#finished(name, this.#processId(process));
+    else if (verb === 'close') this.#closed(name, this.#processId(process));
+    else if (verb === 'dup') this.#copied(name, this.#processId(process));
   }
 
   /** Acknowledged and not closed, in order of acknowledgement. */
@@ -212,6 +214,7 @@ export class SessionModel implements Stateful {
     this.#uncertain = uncertain;
     this.lost = lost;
     this.#processes.splice(0, this.#processes.length, ...processes);
+    this.#lastProcess = undefined;
     this.#inFlight.length = 0;
   }
 
@@ -303,10 +306,12 @@ export class SessionModel implements Stateful {
     }
   }
 
-  #processId(name: string): number {
-    if (this.#processes[this.#lastProcess] === name) return this.#lastProcess;
-    const known = this.#processes.indexOf(name);
-    this.#lastProcess = known !== -1 ? known : this.#processes.length;
-    return known !== -1 ? known : this.#processes.push(name) - 1;
+  #processId(process: Process): number {
+    if (process !== this.#lastProcess) {
+      const known = this.#processes.indexOf(process.name);
+      this.#lastProcess = process;
+      this.#lastId = known !== -1 ? known : this.#processes.push(process.name) - 1;
+    }
+    return this.#lastId;
   }
 }

@@ -7,7 +7,6 @@
  * Where several tasks created sessions at the same time acknowledgement and insertion may come in different orders; then
  * only the order within each task is a law. Names that were in flight at the jump may be there or not.
  */
-import { NAME_WORDS } from '../luo/name.ts';
 import type { SessionList } from '../luo/session_list.ts';
 import { NO_SESSION, type SessionTable } from '../luo/session_table.ts';
 import type { NameBook } from '../user/names.ts';
@@ -65,7 +64,6 @@ function compare(
   if (list.count !== count) {
     violations.add(law, `the ${list.name} list has ${list.count} sessions, ${count} were acknowledged`);
   }
-  const words = new Int32Array(NAME_WORDS);
   let session = list.head;
   let place = 0;
   for (let i = 0; i < expected.length; i++) {
@@ -75,8 +73,7 @@ function compare(
       violations.add(law, `"${names.text(name)}" was acknowledged and is not on the ${list.name} list`);
       return;
     }
-    names.write(name, words, 0);
-    if (!table.hasName(session, words, 0)) {
+    if (!table.hasName(session, names.words(name), 0)) {
       const found = table.name(session);
       violations.add(law, `place ${place} of the ${list.name} list is "${found}", not "${names.text(name)}"`);
       return;

@@ -18,6 +18,7 @@ const EMPTY = 0;
 const INDEX = 0xffffff;
 const TAG = ~INDEX;
 const SLOTS_MIN = 1024;
+const NOWHERE = -1;
 
 export class NameMap implements Stateful {
   readonly #storage: Storage;
@@ -29,6 +30,9 @@ export class NameMap implements Stateful {
   #mask = SLOTS_MIN - 1;
   /** Slots that are not empty. */
   #used = 0;
+  /** Where a search for this place ended in vain, while nothing has changed since: what is added goes there. */
+  #sought = 0;
+  #end = NOWHERE;
 
   constructor(storage: Storage, table: SessionTable, label: string, list: number) {
     this.#storage = storage;
@@ -55,7 +59,11 @@ export class NameMap implements Stateful {
     const place = this.#table.place(session);
     for (let slot = place & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const entry = this.#slots.get(slot);
-      if (entry === EMPTY) return NO_SESSION;
+      if (entry === EMPTY) {
+        this.#sought = place;
+        this.#end = slot;
+        return NO_SESSION;
+      }
       if (((entry ^ place) & TAG) !== 0) continue;
       const found = this.#table.listed((entry & INDEX) - 1, this.#list, this.#table.named(session));
       if (found !== NO_SESSION) return found;
@@ -74,13 +82,16 @@ export class NameMap implements Stateful {
 
   reinstate(state: unknown): void {
     [this.#slots, this.#mask, this.#used] = state as [Column, number, number];
+    this.#end = NOWHERE;
   }
 
   #place(session: SessionHandle): void {
     const place = this.#table.place(session);
-    let slot = place & this.#mask;
-    while (this.#slots.get(slot) !== EMPTY) slot = (slot + 1) & this.#mask;
-    this.#slots.set(slot, (place & TAG) | ((session & INDEX) + 1));
+    let slot = this.#end !== NOWHERE && this.#sought === place ? this.#end : place & this.#mask;
+    while (!this.#slots.replace(slot, EMPTY, (place & TAG) | ((session & INDEX) + 1))) {
+      slot = (slot + 1) & this.#mask;
+    }
+    this.#end = NOWHERE;
     this.#used++;
   }
 
@@ -90,6 +101,7 @@ export class NameMap implements Stateful {
     if (live * 4 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
     this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
     this.#used = 0;
+    this.#end = NOWHERE;
     for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#place(s);
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();

@@ -277,10 +277,14 @@ export class LuoSessions {
 
   /** An outgoing session. */
   #releaseLocked(task: Task, session: SessionHandle): Answer {
-    return answerThen(this.files.unpreserveFiles(task, session), () => {
-      this.table.mutex.unlock(task, session);
-      return this.#releaseEnded(task, this.outgoing, session, 0);
-    });
+    const unpreserved = this.files.unpreserveFiles(task, session);
+    if (typeof unpreserved !== 'number') return after(unpreserved, () => this.#unpreserved(task, session));
+    return this.#unpreserved(task, session);
+  }
+
+  #unpreserved(task: Task, session: SessionHandle): Answer {
+    this.table.mutex.unlock(task, session);
+    return this.#releaseEnded(task, this.outgoing, session, 0);
   }
 
   #releaseEnded(task: Task, list: SessionList, session: SessionHandle, err: number): Answer {

@@ -19,7 +19,7 @@ import type { Task } from '../sched/task.ts';
 import { LUO_FILE_SET_SER, LUO_SESSION_SER } from './abi.ts';
 import type { LuoFiles } from './file.ts';
 import { deserializeFiles } from './file_incoming.ts';
-import { nameText } from './name.ts';
+import { NAME_WORDS, nameText } from './name.ts';
 import type { SessionList } from './session_list.ts';
 import type { IncomingStore, OpenIncoming } from './session_store.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
@@ -28,7 +28,6 @@ const DESERIALIZE = kernelFunction('luo_session_deserialize');
 
 const NAME = LUO_SESSION_SER.at.name;
 const FILE_SET = LUO_SESSION_SER.at.file_set_ser;
-const SLOT_WORDS = LUO_SESSION_SER.size / 4;
 
 /** What deserializing needs of the sessions it makes. */
 export interface SessionMaker {
@@ -43,7 +42,6 @@ export class SessionDeserializer implements Stateful {
   readonly #kernel: Kernel;
   readonly #maker: SessionMaker;
   readonly #openIncoming: OpenIncoming;
-  readonly #slot = new Int32Array(SLOT_WORDS);
   #head = 0;
   #store: IncomingStore | undefined;
   #isDone = false;
@@ -116,11 +114,10 @@ export class SessionDeserializer implements Stateful {
   #deserializeOne(task: Task, slot: number): Answer {
     const { ram } = this.#kernel.machine;
     const { table, incoming, insert } = this.#maker;
-    ram.loadWords(slot, this.#slot, 0, SLOT_WORDS);
     this.#kernel.charge(STEP.entryCopied, 1);
-    const session = table.alloc(this.#slot, NAME / 4);
+    const session = table.alloc(ram.view(slot + NAME, NAME_WORDS), ram.viewAt);
     if (session === NO_SESSION) {
-      const name = nameText(this.#slot, NAME / 4);
+      const name = nameText(ram.view(slot + NAME, NAME_WORDS), ram.viewAt);
       this.#print(`Failed to allocate session [${name}] during deserialization ${printErrno(-ERRNO.ENOMEM)}`);
       return -ERRNO.ENOMEM;
     }

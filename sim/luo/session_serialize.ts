@@ -42,7 +42,6 @@ export class SessionSerializer {
   publish: ((headPhys: number) => void) | undefined;
   readonly #kernel: Kernel;
   readonly #sessions: Serializable;
-  readonly #name = new Int32Array(NAME_WORDS);
 
   constructor(kernel: Kernel, sessions: Serializable) {
     this.#kernel = kernel;
@@ -97,8 +96,7 @@ export class SessionSerializer {
     // Without files the slot keeps what stands there, which is 0 unless an earlier attempt was not undone.
     const err = freezeFiles(files, task, session, slot + FILE_SET);
     if (err !== 0) return err;
-    table.loadName(session, this.#name, 0);
-    ram.storeWords(slot + NAME, this.#name, 0, NAME_WORDS);
+    table.storeName(session, ram, slot + NAME);
     this.#kernel.charge(STEP.entryCopied, 1);
     return 0;
   }

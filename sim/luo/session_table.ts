@@ -15,7 +15,8 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
-import type { SlabCache } from '../machine/slab.ts';
+import type { Ram } from '../machine/ram.ts';
+import { RowWord, type SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
 import { NAME_WORDS, NameHasher, nameText } from './name.ts';
 
@@ -64,18 +65,16 @@ export class SessionTable {
     this.#kernel = kernel;
     this.slab = kernel.slab('luo_session', SESSION_BYTES, ROW);
     this.#tails = this.slab.records('luo_session.name, from byte 32', TAIL, true);
-    this.mutex = new MutexColumn(kernel.sched, 'luo_session.mutex', this.slab.objects, (session) =>
-      this.slab.wordOf(session, MUTEX),
-    );
+    this.mutex = new MutexColumn(kernel.sched, 'luo_session.mutex', new RowWord(this.slab, MUTEX));
   }
 
   /** A session that is on no list, or NO_SESSION (-ENOMEM). `words[at..]` is its name. @kernel luo_session_alloc */
   alloc(words: Int32Array, at: number): SessionHandle {
+    const name = this.#hasher;
+    name.set(words, at, true);
     this.#kernel.charge(STEP.slabAlloc, 1);
     const session = this.slab.alloc() as SessionHandle;
     if (session === NO_SESSION) return NO_SESSION;
-    const name = this.#hasher;
-    name.set(words, at, true);
     const row = this.slab.openRow(session, HASH, ROW - HASH);
     const to = this.slab.rowAt(session);
     row[to + HASH] = name.hash;
@@ -166,7 +165,14 @@ export class SessionTable {
     copyTail(this.#tails.piece(tail), tail & PIECE_MASK, words, at + HEAD);
   }
 
-  /** Whether this is the normalised name of a session. */
+  /** Writes the 64 bytes of the name to memory. */
+  storeName(session: SessionHandle, ram: Ram, address: number): void {
+    ram.storeWords(address, this.slab.row(session), this.slab.rowAt(session) + NAME, HEAD);
+    const tail = (session & INDEX_MASK) * TAIL;
+    ram.storeWords(address + HEAD * 4, this.#tails.piece(tail), tail & PIECE_MASK, TAIL);
+  }
+
+  /** Whether this is the name of a session, up to its NUL. */
   hasName(session: SessionHandle, words: Int32Array, at: number): boolean {
     return this.#sameName(this.slab.row(session), session & INDEX_MASK, words, at);
   }
@@ -190,14 +196,18 @@ export class SessionTable {
   #sameName(row: Int32Array, index: number, words: Int32Array, at: number): boolean {
     const name = ((index * ROW) & PIECE_MASK) + NAME;
     for (let k = 0; k < HEAD; k++) {
-      const word = words[at + k];
-      if (row[name + k] !== word) return false;
-      if (word === 0) return true;
+      const word = row[name + k] as number;
+      if (word !== words[at + k]) return false;
+      if (word >>> 24 === 0) return true;
     }
     const i = index * TAIL;
     const tail = this.#tails.piece(i);
     const from = i & PIECE_MASK;
-    for (let k = 0; k < TAIL; k++) if (tail[from + k] !== words[at + HEAD + k]) return false;
+    for (let k = 0; k < TAIL; k++) {
+      const word = tail[from + k] as number;
+      if (word !== words[at + HEAD + k]) return false;
+      if (word >>> 24 === 0) return true;
+    }
     return true;
   }
 

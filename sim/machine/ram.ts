@@ -26,6 +26,7 @@ import { Untouched } from './untouched.ts';
 
 const CHUNK_MASK = CHUNK_BYTES - 1;
 const PAGE_WORDS = PAGE_SIZE / 4;
+const VIEW_WORDS = 64;
 
 /** A write to a page that was handed over and not restored yet. */
 export interface WildWrite {
@@ -40,6 +41,9 @@ export class Ram implements Undoable, Stateful {
   readonly #chunks: Chunks;
   readonly #untouched: Untouched;
   #savedPages: Int32Array[] = [];
+  /** Where the words of the last view begin, and a copy of them where they do not lie in one place. */
+  viewAt = 0;
+  readonly #viewed = new Int32Array(VIEW_WORDS);
   /** Told of writes to guarded pages. */
   onWildWrite: ((write: WildWrite) => void) | undefined;
   /** The first guarded one of `pages` pages, or -1; the frame table knows. For pages that have not materialised. */
@@ -77,7 +81,8 @@ export class Ram implements Undoable, Stateful {
 
   /** An unsigned 64-bit field as a number: exact below 2^53, rounded (order kept) above. */
   load64(address: number): number {
-    return fromWords(this.load32(address), this.load32(address + 4));
+    const words = this.view(address, 2);
+    return fromWords(words[this.viewAt] as number, words[this.viewAt + 1] as number);
   }
 
   store32(address: number, word: number): void {
@@ -106,6 +111,20 @@ export class Ram implements Undoable, Stateful {
     const shift = (address & 3) * 8;
     const word = this.load32(aligned);
     this.store32(aligned, (word & ~(0xff << shift)) | ((byte & 0xff) << shift));
+  }
+
+  /** Where to read `n` words, from `viewAt` on: at once, before anything else is asked of memory. At most VIEW_WORDS. */
+  view(address: number, n: number): Int32Array {
+    if (!this.has(address, n * 4)) throw new PageFault(address);
+    const at = (address & CHUNK_MASK) >>> 2;
+    const chunk = this.#chunks.at((address / CHUNK_BYTES) | 0);
+    if (chunk !== ABSENT && at + n <= PIECE_WORDS && (address & 3) === 0) {
+      this.viewAt = at;
+      return chunk.words;
+    }
+    this.viewAt = 0;
+    this.loadWords(address, this.#viewed, 0, n);
+    return this.#viewed;
   }
 
   /** Copies `n` words from an aligned address. */

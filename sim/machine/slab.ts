@@ -258,9 +258,17 @@ export class SlabCache implements Stateful {
     return this.objects.open(((handle & INDEX_MASK) << this.#rowShift) + word, n);
   }
 
-  /** Where a word of a live object's row stands in `objects`; throws UseAfterFree. */
-  wordOf(handle: number, word: number): number {
-    return (this.index(handle) << this.#rowShift) + word;
+  /** How many of the objects from an index on, `n` of them, live. */
+  liveFrom(index: number, n: number): number {
+    const shift = this.#rowShift;
+    let live = 0;
+    for (let at = index << shift, end = (index + n) << shift; at < end; ) {
+      const piece = this.objects.piece(at);
+      const last = Math.min(end - (at & ~PIECE_MASK), PIECE_WORDS);
+      for (let i = at & PIECE_MASK; i < last; i += 1 << shift) live += (piece[i] as number) >>> 31;
+      at = (at & ~PIECE_MASK) + PIECE_WORDS;
+    }
+    return live;
   }
 
   /** Handle of the live object with an index, 0 if there is none. */
@@ -382,6 +390,34 @@ export class SlabCache implements Stateful {
     else this.#firstPartial = next;
     if (next !== 0) this.#rows.set((next - 1) * ROW + PREVIOUS, previous);
     else this.#lastPartial = previous;
+  }
+}
+
+/** One word of every row, by handle; each throws UseAfterFree. */
+export class RowWord {
+  readonly #cache: SlabCache;
+  readonly #word: number;
+
+  constructor(cache: SlabCache, word: number) {
+    this.#cache = cache;
+    this.#word = word;
+  }
+
+  get(handle: number): number {
+    return this.#cache.row(handle)[this.#cache.rowAt(handle) + this.#word] as number;
+  }
+
+  set(handle: number, value: number): void {
+    this.#cache.openRow(handle, this.#word, 1)[this.#cache.rowAt(handle) + this.#word] = value;
+  }
+
+  /** Whether the word was `from`; then it is `to`. */
+  replace(handle: number, from: number, to: number): boolean {
+    const row = this.#cache.openRow(handle, this.#word, 1);
+    const at = this.#cache.rowAt(handle) + this.#word;
+    if (row[at] !== from) return false;
+    row[at] = to;
+    return true;
   }
 }
 

@@ -34,11 +34,11 @@ export class MutexColumn implements Stateful {
   readonly name: string;
   readonly #sched: Scheduler;
   readonly #words: Words;
-  readonly #indexOf: (row: number) => number;
+  readonly #indexOf: ((row: number) => number) | undefined;
   readonly #queues = new Map<number, Task[]>();
 
-  /** `indexOf` gives the index in `words` of a row's holder word, which starts as 0. */
-  constructor(sched: Scheduler, name: string, words: Words, indexOf: (row: number) => number) {
+  /** `indexOf` gives the index in `words` of a row's holder word, which starts as 0: the row itself, if it does not. */
+  constructor(sched: Scheduler, name: string, words: Words, indexOf?: (row: number) => number) {
     this.id = sched.locks.register(name);
     this.name = name;
     this.#sched = sched;
@@ -53,7 +53,7 @@ export class MutexColumn implements Stateful {
    */
   tryLock(task: Task, row: number): boolean {
     this.#sched.chargeLock(task);
-    if (!this.#words.replace(this.#indexOf(row), FREE, task.id + 1)) return false;
+    if (!this.#words.replace(this.#at(row), FREE, task.id + 1)) return false;
     task.hold(this.id, row);
     return true;
   }
@@ -73,7 +73,7 @@ export class MutexColumn implements Stateful {
 
   /** @kernel mutex_unlock @simplified the mutex is handed over at once: the waiter does not have to take it */
   unlock(task: Task, row: number): void {
-    const i = this.#indexOf(row);
+    const i = this.#at(row);
     if (!this.#words.replace(i, task.id + 1, FREE)) {
       this.#sched.bug('unlocked by a task that does not hold it', task, this.id, row, 'lock');
       return;
@@ -85,11 +85,11 @@ export class MutexColumn implements Stateful {
   }
 
   isFree(row: number): boolean {
-    return this.#words.get(this.#indexOf(row)) === FREE;
+    return this.#words.get(this.#at(row)) === FREE;
   }
 
   isHeldBy(task: Task, row: number): boolean {
-    return this.#words.get(this.#indexOf(row)) === task.id + 1;
+    return this.#words.get(this.#at(row)) === task.id + 1;
   }
 
   /** @kernel lockdep_assert_held */
@@ -106,6 +106,10 @@ export class MutexColumn implements Stateful {
 
   reinstate(): void {
     this.#queues.clear();
+  }
+
+  #at(row: number): number {
+    return this.#indexOf === undefined ? row : this.#indexOf(row);
   }
 
   /** The waiter in front goes on as the holder. */
@@ -150,14 +154,12 @@ class Word implements Words, Stateful {
   }
 }
 
-const onlyRow = (): number => 0;
-
 /** A mutex that exists once. */
 export class Mutex {
   readonly #rows: MutexColumn;
 
   constructor(sched: Scheduler, name: string) {
-    this.#rows = new MutexColumn(sched, name, new Word(sched.journal), onlyRow);
+    this.#rows = new MutexColumn(sched, name, new Word(sched.journal));
   }
 
   get id(): LockId {

@@ -95,6 +95,8 @@ export class Agent implements Iterator<Point, number, void> {
   #action = 0;
   #done = 0;
   #base = -1;
+  /** Names of the action under way; -1 where it is about none. */
+  #names = -1;
   /** The action under way where it is about files. */
   #fileAction: FileAction | undefined;
   #call: Op<number> | undefined;
@@ -168,7 +170,8 @@ export class Agent implements Iterator<Point, number, void> {
     if (this.#done === 0) {
       this.#fileAction = isFileAction(action) ? action : undefined;
       this.#from = system.kernel.machine.cpus.current.now();
-      this.#base = 'names' in action && action.names.count > 0 ? this.#world.names.base(action.names) : -1;
+      this.#names = 'names' in action ? action.names.count : -1;
+      this.#base = 'names' in action && this.#names > 0 ? this.#world.names.base(action.names) : -1;
     }
     observer.called(this.#thread, action.do, this.#sessionName());
     const { task, process } = this.#thread;
@@ -186,9 +189,7 @@ export class Agent implements Iterator<Point, number, void> {
       case 'dup':
       case 'close':
         assert(process.alive, 'an agent acts after its exit');
-        return action.names.count === 0
-          ? 0
-          : this.#session(action.do as SessionVerb, this.#base + this.#done);
+        return this.#names === 0 ? 0 : this.#session(action.do as SessionVerb, this.#base + this.#done);
       default:
         return this.#other(action as OtherAction);
     }
@@ -276,17 +277,13 @@ export class Agent implements Iterator<Point, number, void> {
   #answered(result: number): void {
     const action = this.#actions[this.#action] as Action;
     const { observer, system } = this.#world;
-    const named = 'names' in action;
     if (this.#fileAction !== undefined) this.#fileAnswered(this.#fileAction, result);
-    else if (named && action.names.count > 0)
-      this.#remember(action.do as SessionVerb, this.#base + this.#done, result);
+    else if (this.#names > 0) this.#remember(action.do as SessionVerb, this.#base + this.#done, result);
     if (action.do === 'open') this.#memory.device = result;
     // Its number may be a session's next: what is asked of that is not asked of the device.
     else if (action.do === 'close-device' && result >= 0) this.#memory.device = NO_DEVICE;
     observer.answered(this.#thread, action.do, this.#sessionName(), result);
-    const idle = named && action.names.count === 0;
-    if (result >= 0 && !idle) this.#done++;
-    if (named && !idle && result >= 0 && this.#done < action.names.count) return;
+    if (result >= 0 && this.#names !== 0 && ++this.#done < this.#names) return;
     observer.acted(
       this.#thread,
       action,

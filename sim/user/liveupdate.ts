@@ -9,7 +9,7 @@
  *   create, retrieve   descriptor first (-EMFILE), then the session, then the answer (-EFAULT drops the new file),
  *                   fd_install last
  */
-import { type Answer, after, answerThen, giveWay } from '../base/answer.ts';
+import { type Answer, after, giveWay } from '../base/answer.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Layout } from '../base/layout.ts';
 import { definePoint, type Op } from '../base/point.ts';
@@ -146,14 +146,22 @@ export class LiveUpdateDevice {
     const index = (number & 0xff) - (isSession ? SESSION_BASE : 0);
     const command = commands[index];
     if (command === undefined) return -ERRNO.EINVAL;
-    const call = { thread, file: file as FileHandle, isSession, command, number, argument };
-    if (thread.process.slowPages) return this.#slowly(call);
-    const userBytes = this.#accepts(call);
-    return userBytes < 0 ? userBytes : this.#copyIn(call, userBytes);
+    if (thread.process.slowPages) {
+      return this.#slowly({ thread, file: file as FileHandle, isSession, command, number, argument });
+    }
+    const userBytes = this.#accepts(file as FileHandle, isSession, command, number, argument);
+    if (userBytes < 0) return userBytes;
+    return this.#copyIn(thread, file as FileHandle, isSession, command, argument, userBytes);
   }
 
   /** The first word and what it decides: the caller's size, or a negative errno. */
-  #accepts({ file, isSession, command, number, argument }: IoctlCall): number {
+  #accepts(
+    file: FileHandle,
+    isSession: boolean,
+    command: Command,
+    number: number,
+    argument: UserMemory,
+  ): number {
     const userBytes = argument.size();
     if (userBytes < 0) return -ERRNO.EFAULT;
     if (command.number !== number) return -ERRNO.ENOTTY;
@@ -161,28 +169,36 @@ export class LiveUpdateDevice {
     return userBytes < command.layout.size ? -ERRNO.EINVAL : userBytes;
   }
 
-  #copyIn({ thread, file, isSession, command, number, argument }: IoctlCall, userBytes: number): Answer {
+  #copyIn(
+    thread: Thread,
+    file: FileHandle,
+    isSession: boolean,
+    command: Command,
+    argument: UserMemory,
+    userBytes: number,
+  ): Answer {
     const err = copyStructIn(thread.argument, command.layout.size, argument, userBytes);
     if (err !== 0) return err;
-    if (!isSession) return this.#sessionFd(thread, number, argument, userBytes);
+    if (!isSession) return this.#sessionFd(thread, command.number, argument, userBytes);
     const session = this.#system.vfs.privateData(file) as SessionHandle;
-    return this.#sessionCommand(thread, number, session, argument, userBytes);
+    return this.#sessionCommand(thread, command.number, session, argument, userBytes);
   }
 
   /** The same, waiting for pages; a signal that kills ends the wait. */
   #slowly(call: IoctlCall): Answer {
+    const { thread, file, isSession, command, argument } = call;
     return after(this.#fetch(call), (userBytes) =>
-      userBytes < 0 ? userBytes : this.#copyIn(call, userBytes),
+      userBytes < 0 ? userBytes : this.#copyIn(thread, file, isSession, command, argument, userBytes),
     );
   }
 
   /** The caller's size once all of the argument is there, or a negative errno. */
-  *#fetch(call: IoctlCall): Op<number> {
+  *#fetch({ thread, file, isSession, command, number, argument }: IoctlCall): Op<number> {
     const { sched } = this.#system.kernel;
-    const { process } = call.thread;
+    const { process } = thread;
     if (sched.contended) yield GET_USER;
     if (process.killed) return -ERRNO.EFAULT;
-    const userBytes = this.#accepts(call);
+    const userBytes = this.#accepts(file, isSession, command, number, argument);
     if (userBytes < 0) return userBytes;
     if (sched.contended) yield COPY_IN;
     return process.killed ? -ERRNO.EFAULT : userBytes;
@@ -237,17 +253,30 @@ export class LiveUpdateDevice {
       return file;
     }
     thread.argument[FD_AT] = fd;
-    const end = (): number => {
-      const err = this.#respond(thread, argument, SESSION_ARGUMENT.size, userBytes);
-      if (err !== 0) {
-        process.returnFd(fd);
-        thread.dropped.push(file as FileHandle);
-        return err;
-      }
-      process.install(fd, file as FileHandle, true);
-      return 0;
-    };
-    return this.#waits(thread) ? after(giveWay(COPY_OUT), end) : end();
+    if (this.#waits(thread)) {
+      return after(giveWay(COPY_OUT), () =>
+        this.#sessionOpened(thread, fd, file as FileHandle, argument, userBytes),
+      );
+    }
+    return this.#sessionOpened(thread, fd, file as FileHandle, argument, userBytes);
+  }
+
+  #sessionOpened(
+    thread: Thread,
+    fd: number,
+    file: FileHandle,
+    argument: UserMemory,
+    userBytes: number,
+  ): number {
+    const { process } = thread;
+    const err = this.#respond(thread, argument, SESSION_ARGUMENT.size, userBytes);
+    if (err !== 0) {
+      process.returnFd(fd);
+      thread.dropped.push(file);
+      return err;
+    }
+    process.install(fd, file, true);
+    return 0;
   }
 
   /** Each waits for a reboot under way first. @kernel luo_session_ioctl */
@@ -258,10 +287,9 @@ export class LiveUpdateDevice {
     argument: UserMemory,
     userBytes: number,
   ): Answer {
+    if (number === LIVEUPDATE_SESSION_FINISH) return this.#finish(thread, session, argument, userBytes);
     const call = { thread, session, argument, userBytes };
     switch (number) {
-      case LIVEUPDATE_SESSION_FINISH:
-        return this.#finish(call);
       case LIVEUPDATE_SESSION_PRESERVE_FD:
         return this.#preserveFd(call);
       case LIVEUPDATE_SESSION_RETRIEVE_FD:
@@ -330,25 +358,31 @@ export class LiveUpdateDevice {
   }
 
   /** @kernel luo_session_finish */
-  #finish({ thread, session, argument, userBytes }: SessionCall): Answer {
+  #finish(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
     const { sessions } = this.#system.luo;
     const { task } = thread;
-    const refused = this.#checksReserved && thread.argument[RESERVED_AT] !== 0;
-    const finish = (): Answer => {
-      const answer = refused ? -ERRNO.EINVAL : sessions.finish(task, session);
-      return answerThen(answer, (err) => this.#finished(thread, err, argument, userBytes));
-    };
-    return sessions.tryEnter(task) ? finish() : after(sessions.waitEnter(task), finish);
+    if (sessions.tryEnter(task)) return this.#finishEntered(thread, session, argument, userBytes);
+    return after(sessions.waitEnter(task), () => this.#finishEntered(thread, session, argument, userBytes));
   }
 
-  #finished(thread: Thread, finished: number, argument: UserMemory, userBytes: number): Answer {
-    const end = (): number => {
-      const err =
-        finished === 0 ? this.#respond(thread, argument, FINISH_ARGUMENT.size, userBytes) : finished;
-      this.#system.luo.sessions.leave(thread.task);
-      return err;
-    };
-    return finished === 0 && this.#waits(thread) ? after(giveWay(COPY_OUT), end) : end();
+  #finishEntered(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
+    const refused = this.#checksReserved && thread.argument[RESERVED_AT] !== 0;
+    const err = refused ? -ERRNO.EINVAL : this.#system.luo.sessions.finish(thread.task, session);
+    if (typeof err === 'number') return this.#finished(thread, err, argument, userBytes);
+    return after(err, (late) => this.#finished(thread, late, argument, userBytes));
+  }
+
+  #finished(thread: Thread, err: number, argument: UserMemory, userBytes: number): Answer {
+    if (err === 0 && this.#waits(thread)) {
+      return after(giveWay(COPY_OUT), () => this.#finishLeft(thread, err, argument, userBytes));
+    }
+    return this.#finishLeft(thread, err, argument, userBytes);
+  }
+
+  #finishLeft(thread: Thread, finished: number, argument: UserMemory, userBytes: number): number {
+    const err = finished === 0 ? this.#respond(thread, argument, FINISH_ARGUMENT.size, userBytes) : finished;
+    this.#system.luo.sessions.leave(thread.task);
+    return err;
   }
 
   /** @kernel luo_session_get_name */

@@ -46,11 +46,15 @@ export class NameBook {
     return this.#pattern(names.pattern).base + names.first;
   }
 
-  /** Writes the 64 bytes of a name, NUL padded and cut at 64 bytes. */
-  write(id: number, words: Int32Array, at: number): void {
+  /** The 64 bytes of a name, NUL padded and cut at 64 bytes, until the next is asked for. */
+  words(id: number): Int32Array {
     if (id !== this.#id && (id !== this.#id + 1 || !this.#countUp())) this.#make(id);
     this.#id = id;
-    const own = this.#words;
+    return this.#words;
+  }
+
+  write(id: number, words: Int32Array, at: number): void {
+    const own = this.words(id);
     for (let k = 0; k < NAME_WORDS; k++) words[at + k] = own[k] as number;
   }
 

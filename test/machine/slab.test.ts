@@ -8,7 +8,7 @@ import type { Order, Pfn } from '../../sim/base/units.ts';
 import type { Column, Storage } from '../../sim/machine/column.ts';
 import { Journal, type Mark } from '../../sim/machine/journal.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
-import { POISON, SlabCache, UseAfterFree } from '../../sim/machine/slab.ts';
+import { POISON, RowWord, SlabCache, UseAfterFree } from '../../sim/machine/slab.ts';
 
 const INDEX_MASK = 2 ** 24 - 1;
 
@@ -86,7 +86,7 @@ class World {
     expect(this.row(this.cache.index(handle))).toEqual(Array(8).fill(0));
     for (let k = 0; k < RECORD; k++) this.record.set(this.cache.index(handle) * RECORD + k, value);
     this.cache.openRow(handle, 1, 2).fill(value, this.cache.rowAt(handle) + 1, this.cache.rowAt(handle) + 3);
-    this.cache.objects.set(this.cache.wordOf(handle, 3), value);
+    new RowWord(this.cache, 3).set(handle, value);
     this.live.set(handle, value);
     return handle;
   }
@@ -128,6 +128,12 @@ class World {
       expect(address + cache.objectBytes).toBeLessThanOrEqual(((block ?? -1) + slabPages) * 4096);
       used.add(block ?? -1);
     }
+    const slab = cache.objectsPerSlab;
+    const lives = (index: number): boolean => cache.handleAt(index) !== 0;
+    for (let first = 0; first < cache.indexEnd; first += slab) {
+      const live = Array.from({ length: slab }, (_, k) => first + k).filter(lives).length;
+      expect(cache.liveFrom(first, slab)).toBe(live);
+    }
     // No slab without an object keeps its frames.
     expect(used.size).toBe(pages.lent.size);
     for (let index = 0; index < cache.indexEnd; index++) {
@@ -138,7 +144,10 @@ class World {
     for (const handle of stale.slice(-3)) {
       expect(() => cache.index(handle)).toThrow(UseAfterFree);
       expect(() => cache.row(handle)).toThrow(UseAfterFree);
-      expect(() => cache.wordOf(handle, 1)).toThrow(UseAfterFree);
+      const word = new RowWord(cache, 1);
+      expect(() => word.get(handle)).toThrow(UseAfterFree);
+      expect(() => word.set(handle, 1)).toThrow(UseAfterFree);
+      expect(() => word.replace(handle, POISON, 1)).toThrow(UseAfterFree);
       expect(() => cache.physOf(handle)).toThrow(UseAfterFree);
       expect(() => cache.free(handle)).toThrow(UseAfterFree);
     }
