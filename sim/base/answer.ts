@@ -3,8 +3,11 @@
  * waiting or not; so such an operation is plain functions, each from one place where it may have to wait to the next,
  * and an object stands for it only while it waits:
  *
- *   insert(task)   if (!rwsem.tryWrite(task)) return after(rwsem.waitWrite(task), () => this.#insertLocked(task));
+ *   insert(task)   if (!rwsem.tryWrite(task)) return after(rwsem.waitWrite(task), this, this.#insertLocked, task);
  *                  return this.#insertLocked(task);
+ *
+ * What comes after a wait is a method and its arguments, and no closure: a function in which a closure might be made
+ * costs an object at every call.
  *
  *   answer   the result, which is a number; or the operation that will come to it
  *
@@ -14,14 +17,15 @@ import type { Op, Point } from './point.ts';
 
 export type Answer = number | Op<number>;
 
-/** Goes on with `then` once `op` has come to its result. */
-export function after<T>(op: Op<T>, then: (result: T) => Answer): Op<number> {
-  return new After(op as Op<unknown>, then as (result: unknown) => Answer) as unknown as Op<number>;
-}
-
-/** Goes on with `then` at once where the answer is there, else when it is. */
-export function answerThen(answer: Answer, then: (result: number) => Answer): Answer {
-  return typeof answer === 'number' ? then(answer) : after(answer, then);
+/** Goes on with a method of `self` once `op` has come to its result, which may be the method's last argument. */
+export function after<A extends readonly unknown[], T>(
+  op: Op<T>,
+  self: object | undefined,
+  then: ((...args: NoInfer<[...A, T]>) => Answer) | ((...args: NoInfer<A>) => Answer),
+  ...args: A
+): Op<number> {
+  const goOn = (result: unknown): Answer => Reflect.apply(then, self, [...args, result]);
+  return new After(op, goOn) as unknown as Op<number>;
 }
 
 /** Gives way to others at a point. */

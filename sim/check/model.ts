@@ -14,7 +14,7 @@
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
-import type { Process, Thread } from '../user/process.ts';
+import type { Thread } from '../user/process.ts';
 import type { Verb } from '../user/program.ts';
 import type { Violations } from './violation.ts';
 
@@ -31,25 +31,28 @@ export interface Order {
 
 /** Words of a name's row. */
 const ROW = 2;
-/** State in the low 2 bits, process above. */
+/** State in the low 2 bits, actor above. */
 const STATE = 0;
 const PLACE = 1;
 
-/** An ordered set of names with a state and a process each. */
+/** Who was told: a process, by its id, and the task in it. */
+interface Actor {
+  readonly process: number;
+  readonly task: number;
+}
+
+/** An ordered set of names with a state and an actor each. */
 class Side implements Stateful, Order {
   /** Name ids in order; a name that went keeps its place until the side is cleared. */
   readonly #order: Column;
   /** By name. */
   readonly #rows: Column;
-  /** By name: the task that was told. */
-  readonly #tasks: Column;
   length = 0;
   count = 0;
 
   constructor(storage: Storage, label: string) {
     this.#order = new Column(storage, `${label} order`);
     this.#rows = new Column(storage, `${label} names`, 2 ** 31 * ROW);
-    this.#tasks = new Column(storage, `${label} tasks`);
     storage.journal.enlist(this);
   }
 
@@ -57,27 +60,22 @@ class Side implements Stateful, Order {
     return this.#rows.get(name * ROW + STATE) & 3;
   }
 
-  process(name: number): number {
+  actor(name: number): number {
     return this.#rows.get(name * ROW + STATE) >>> 2;
   }
 
-  task(name: number): number {
-    return this.#tasks.get(name);
-  }
-
-  add(name: number, process: number, task: number): void {
+  add(name: number, actor: number): void {
     const row = this.#rows.open(name * ROW, ROW);
     const at = (name * ROW) & PIECE_MASK;
-    row[at + STATE] = (process << 2) | LISTED;
+    row[at + STATE] = (actor << 2) | LISTED;
     row[at + PLACE] = this.length;
-    this.#tasks.set(name, task);
     this.#order.set(this.length++, name);
     this.count++;
   }
 
-  setState(name: number, state: number, process: number): void {
+  setState(name: number, state: number, actor: number): void {
     if (state === ABSENT) this.count--;
-    this.#rows.set(name * ROW + STATE, (process << 2) | state);
+    this.#rows.set(name * ROW + STATE, (actor << 2) | state);
   }
 
   at(place: number): number {
@@ -110,9 +108,10 @@ export class SessionModel implements Stateful {
   readonly #violations: Violations;
   readonly #describe: (name: number) => string;
   readonly #processes: string[] = [];
-  /** The one that was asked for last, and its id. */
-  #lastProcess: Process | undefined;
-  #lastId = 0;
+  readonly #actors: Actor[] = [];
+  /** The thread that was asked for last, and its number among the actors. */
+  #lastThread: Thread | undefined;
+  #lastActor = 0;
   /** The name + 1 in a call that has not answered, by task; 0 for none. */
   readonly #inFlight: number[] = [];
   /** Names whose fate the jump left open. */
@@ -149,16 +148,17 @@ export class SessionModel implements Stateful {
     this.#inFlight[task.id] = name + 1;
   }
 
-  answered({ task, process }: Thread, verb: Verb, name: number, result: number): void {
-    this.#inFlight[task.id] = 0;
-    if (verb === 'exit') this.#exited(this.#processId(process));
+  answered(thread: Thread, verb: Verb, name: number, result: number): void {
+    this.#inFlight[thread.task.id] = 0;
+    const actor = this.#actorOf(thread);
+    if (verb === 'exit') this.#exited(this.#process(actor));
     if (name === -1) return;
-    if (verb === 'create') this.#created(name, this.#processId(process), task.id, result);
-    else if (verb === 'retrieve') this.#retrieved(name, this.#processId(process), task.id, result);
+    if (verb === 'create') this.#created(name, actor, result);
+    else if (verb === 'retrieve') this.#retrieved(name, actor, result);
     else if (result < 0) return;
-    else if (verb === 'finish') this.#finished(name, this.#processId(process));
-    else if (verb === 'close') this.#closed(name, this.#processId(process));
-    else if (verb === 'dup') this.#copied(name, this.#processId(process));
+    else if (verb === 'finish') this.#finished(name, this.#process(actor));
+    else if (verb === 'close') this.#closed(name, this.#process(actor));
+    else if (verb === 'dup') this.#copied(name, this.#process(actor));
   }
 
   /** Acknowledged and not closed, in order of acknowledgement. */
@@ -171,9 +171,10 @@ export class SessionModel implements Stateful {
     return this.#incoming;
   }
 
-  /** Which task was told that it had created a session. */
+  /** Which task was told that it had created a session; of an incoming one, until it is retrieved. */
   creator(name: number, side: SideName): number {
-    return (side === 'outgoing' ? this.#outgoing : this.#incoming).task(name);
+    const actor = (side === 'outgoing' ? this.#outgoing : this.#incoming).actor(name);
+    return (this.#actors[actor] as Actor).task;
   }
 
   /** The machine jumped: what was created is owed, what was owed before and not created again is discarded. */
@@ -196,16 +197,17 @@ export class SessionModel implements Stateful {
 
   capture(): unknown {
     const held = new Map(this.#held);
-    return [this.#outgoing, this.#incoming, this.#uncertain, this.lost, this.#processes.slice(), held];
+    const known = [this.#processes.length, this.#actors.length];
+    return [this.#outgoing, this.#incoming, this.#uncertain, this.lost, known, held];
   }
 
   reinstate(state: unknown): void {
-    const [outgoing, incoming, uncertain, lost, processes, held] = state as [
+    const [outgoing, incoming, uncertain, lost, [processes, actors], held] = state as [
       Side,
       Side,
       ReadonlySet<number>,
       string | undefined,
-      string[],
+      readonly [processes: number, actors: number],
       ReadonlyMap<string, readonly SideName[]>,
     ];
     this.#held = new Map(held);
@@ -213,45 +215,51 @@ export class SessionModel implements Stateful {
     this.#incoming = incoming;
     this.#uncertain = uncertain;
     this.lost = lost;
-    this.#processes.splice(0, this.#processes.length, ...processes);
-    this.#lastProcess = undefined;
+    this.#processes.length = processes;
+    this.#actors.length = actors;
+    this.#lastThread = undefined;
     this.#inFlight.length = 0;
   }
 
-  #created(name: number, process: number, task: number, result: number): void {
+  #created(name: number, actor: number, result: number): void {
     if (result < 0) return;
     if (this.#outgoing.state(name) !== ABSENT) {
       this.#violations.add('one-name', `a second session "${this.#describe(name)}" was acknowledged`);
       return;
     }
-    this.#took(name, process, 'outgoing');
-    this.#outgoing.add(name, process, task);
+    this.#took(name, this.#process(actor), 'outgoing');
+    this.#outgoing.add(name, actor);
   }
 
-  #retrieved(name: number, process: number, task: number, result: number): void {
+  #retrieved(name: number, actor: number, result: number): void {
     const state = this.#incoming.state(name);
-    const text = (): string => `"${this.#describe(name)}"`;
     if (this.#uncertain.has(name)) {
-      if (result >= 0 && state === ABSENT) this.#incoming.add(name, process, task);
+      if (result >= 0 && state === ABSENT) this.#incoming.add(name, actor);
     } else if (result >= 0 && state !== LISTED) {
-      this.#violations.add('no-invention', `${text()} was retrieved and should not be there`);
+      this.#violations.add('no-invention', `"${this.#describe(name)}" was retrieved and should not be there`);
     } else if (result === -2 && state === LISTED) {
-      this.#violations.add('preservation', `${text()} was acknowledged and is not there: ENOENT`);
+      this.#violations.add(
+        'preservation',
+        `"${this.#describe(name)}" was acknowledged and is not there: ENOENT`,
+      );
     } else if (result === -22 && state === LISTED) {
-      this.#violations.add('preservation', `${text()} cannot be retrieved the first time: EINVAL`);
+      this.#violations.add(
+        'preservation',
+        `"${this.#describe(name)}" cannot be retrieved the first time: EINVAL`,
+      );
     }
     if (result < 0 || this.#incoming.state(name) !== LISTED) return;
-    this.#took(name, process, 'incoming');
-    this.#incoming.setState(name, RETRIEVED, process);
+    this.#took(name, this.#process(actor), 'incoming');
+    this.#incoming.setState(name, RETRIEVED, actor);
   }
 
   /** The kernel whose session the process acts on under this name; undefined where it has no descriptor. */
   #sideOf(name: number, process: number): SideName | undefined {
     const held = this.#heldAs(name, process);
     if (held !== undefined) return held.at(-1);
-    if (this.#incoming.state(name) === RETRIEVED && this.#incoming.process(name) === process)
+    if (this.#incoming.state(name) === RETRIEVED && this.#process(this.#incoming.actor(name)) === process)
       return 'incoming';
-    return this.#outgoing.state(name) === LISTED && this.#outgoing.process(name) === process
+    return this.#outgoing.state(name) === LISTED && this.#process(this.#outgoing.actor(name)) === process
       ? 'outgoing'
       : undefined;
   }
@@ -292,7 +300,7 @@ export class SessionModel implements Stateful {
     for (const key of [...this.#held.keys()]) if (key.startsWith(`${process} `)) this.#held.delete(key);
     for (let place = 0; place < this.#outgoing.length; place++) {
       const name = this.#outgoing.at(place);
-      if (name === -1 || this.#outgoing.process(name) !== process) continue;
+      if (name === -1 || this.#process(this.#outgoing.actor(name)) !== process) continue;
       this.#outgoing.setState(name, ABSENT, 0);
       this.onGone?.('outgoing', name);
     }
@@ -300,18 +308,28 @@ export class SessionModel implements Stateful {
       const name = this.#incoming.at(place);
       if (name === -1) continue;
       const retrieved = this.#incoming.state(name) === RETRIEVED;
-      if (!retrieved || this.#incoming.process(name) !== process) continue;
+      if (!retrieved || this.#process(this.#incoming.actor(name)) !== process) continue;
       this.#incoming.setState(name, ABSENT, 0);
       this.onGone?.('incoming', name);
     }
   }
 
-  #processId(process: Process): number {
-    if (process !== this.#lastProcess) {
-      const known = this.#processes.indexOf(process.name);
-      this.#lastProcess = process;
-      this.#lastId = known !== -1 ? known : this.#processes.push(process.name) - 1;
+  #process(actor: number): number {
+    return (this.#actors[actor] as Actor).process;
+  }
+
+  #actorOf(thread: Thread): number {
+    if (thread !== this.#lastThread) {
+      this.#lastThread = thread;
+      this.#lastActor = this.#findActor(thread.process.name, thread.task.id);
     }
-    return this.#lastId;
+    return this.#lastActor;
+  }
+
+  #findActor(name: string, task: number): number {
+    const named = this.#processes.indexOf(name);
+    const process = named !== -1 ? named : this.#processes.push(name) - 1;
+    const known = this.#actors.findIndex((actor) => actor.process === process && actor.task === task);
+    return known !== -1 ? known : this.#actors.push({ process, task }) - 1;
   }
 }

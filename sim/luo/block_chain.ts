@@ -150,12 +150,14 @@ export class IncomingBlockChain implements IncomingStore, Stateful {
   readonly #head: Phys;
   readonly #restoreFree: (address: Phys) => void;
   readonly freedOnFailure = false;
+  readonly room: number;
   #block: number;
   #slot = 0;
 
-  constructor(journal: Journal, ram: Ram, head: Phys, restoreFree: (address: Phys) => void) {
+  constructor(journal: Journal, ram: Ram, head: Phys, room: number, restoreFree: (address: Phys) => void) {
     this.#ram = ram;
     this.#head = head;
+    this.room = room;
     this.#block = head;
     this.#restoreFree = restoreFree;
     journal.enlist(this);
@@ -196,6 +198,7 @@ export function blockChainOpener(
 ): OpenIncoming {
   return (head) => {
     const blocks = countBlocks(ram, head, geometry);
-    return blocks < 0 ? blocks : new IncomingBlockChain(journal, ram, head, restoreFree);
+    if (blocks < 0) return blocks;
+    return new IncomingBlockChain(journal, ram, head, blocks * geometry.perBlock, restoreFree);
   };
 }

@@ -76,6 +76,13 @@ export class NameMap implements Stateful {
     else this.#place(session);
   }
 
+  /** Takes the size for so many sessions at once, and not by and by. */
+  reserve(sessions: number): void {
+    if (this.#used > 0) return;
+    while (sessions * 2 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
+    this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
+  }
+
   capture(): unknown {
     return [this.#slots, this.#mask, this.#used];
   }
@@ -100,9 +107,17 @@ export class NameMap implements Stateful {
     const old = this.#slots;
     if (live * 4 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
     this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
-    this.#used = 0;
     this.#end = NOWHERE;
-    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#place(s);
+    const mask = this.#mask;
+    let used = 0;
+    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) {
+      const place = this.#table.place(s);
+      const entry = (place & TAG) | ((s & INDEX) + 1);
+      let slot = place & mask;
+      while (!this.#slots.replace(slot, EMPTY, entry)) slot = (slot + 1) & mask;
+      used++;
+    }
+    this.#used = used;
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();
   }

@@ -13,7 +13,7 @@
  *                 returns: sessions may change until the jump
  *   deserialize   W(incoming) per insert; no lock keeps it from the reboot hook, only one opener runs it
  */
-import { type Answer, after, answerThen, giveWay } from '../base/answer.ts';
+import { type Answer, after, giveWay } from '../base/answer.ts';
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
@@ -58,7 +58,8 @@ export class LuoSessions {
   readonly #kernel: Kernel;
   readonly #kho: Kho;
   readonly #vfs: Vfs;
-  readonly #fileKind: number;
+  /** The kind of file that a session is. */
+  readonly fileKind: number;
   readonly #checksName: boolean;
   /** Retrieving holds the list to its end. */
   readonly #keepsList: boolean;
@@ -86,7 +87,7 @@ export class LuoSessions {
       link: (session) => `anon_inode:[luo_session] ${this.table.name(session as SessionHandle)}`,
       release: (task, _file, session) => this.release(task, session as SessionHandle),
     };
-    this.#fileKind = vfs.registerKind(operations);
+    this.fileKind = vfs.registerKind(operations);
     this.serializer = new SessionSerializer(kernel, this);
     const maker: SessionMaker = {
       table: this.table,
@@ -104,7 +105,7 @@ export class LuoSessions {
 
   /** Whether this file is a session; its private data is the session then. */
   isSessionFile(file: FileHandle): boolean {
-    return this.#vfs.kind(file) === this.#fileKind;
+    return this.#vfs.kind(file) === this.fileKind;
   }
 
   /** First block of the chain, published at boot; 0 or a negative errno. @kernel luo_session_setup_outgoing */
@@ -130,13 +131,13 @@ export class LuoSessions {
     if (this.#checksName && !isValidName(words, at)) return -ERRNO.EINVAL;
     const session = this.table.alloc(words, at);
     if (session === NO_SESSION) return -ERRNO.ENOMEM;
-    if (!this.tryEnter(task)) return after(this.waitEnter(task), () => this.#createEntered(task, session));
+    if (!this.tryEnter(task)) return after(this.waitEnter(task), this, this.#createEntered, task, session);
     return this.#createEntered(task, session);
   }
 
   #createEntered(task: Task, session: SessionHandle): Answer {
     const err = this.#insert(task, this.outgoing, session);
-    if (typeof err !== 'number') return after(err, (late) => this.#createInserted(task, session, late));
+    if (typeof err !== 'number') return after(err, this, this.#createInserted, task, session);
     return this.#createInserted(task, session, err);
   }
 
@@ -148,7 +149,7 @@ export class LuoSessions {
     }
     const { mutex } = this.table;
     if (!mutex.tryLock(task, session)) {
-      return after(mutex.wait(task, session), () => this.#createLocked(task, session));
+      return after(mutex.wait(task, session), this, this.#createLocked, task, session);
     }
     return this.#createLocked(task, session);
   }
@@ -157,10 +158,14 @@ export class LuoSessions {
     const file = this.#getFile(task, session);
     this.table.mutex.unlock(task, session);
     if (file >= 0) return this.#created(task, session, file);
-    return answerThen(this.#remove(task, this.outgoing, session), () => {
-      this.table.free(session);
-      return this.#created(task, session, file);
-    });
+    const removed = this.#remove(task, this.outgoing, session);
+    if (typeof removed !== 'number') return after(removed, this, this.#createFailed, task, session, file);
+    return this.#createFailed(task, session, file);
+  }
+
+  #createFailed(task: Task, session: SessionHandle, err: number): number {
+    this.table.free(session);
+    return this.#created(task, session, err);
   }
 
   #created(task: Task, session: SessionHandle, file: number): number {
@@ -172,13 +177,13 @@ export class LuoSessions {
   /** A file for an incoming session: -ENOENT, -EINVAL the second time. @kernel luo_session_retrieve */
   retrieve(task: Task, words: Int32Array, at: number): Answer {
     if (!this.tryEnter(task))
-      return after(this.waitEnter(task), () => this.#retrieveEntered(task, words, at));
+      return after(this.waitEnter(task), this, this.#retrieveEntered, task, words, at);
     return this.#retrieveEntered(task, words, at);
   }
 
   #retrieveEntered(task: Task, words: Int32Array, at: number): Answer {
     const { rwsem } = this.incoming;
-    if (!rwsem.tryRead(task)) return after(rwsem.waitRead(task), () => this.#retrieveListed(task, words, at));
+    if (!rwsem.tryRead(task)) return after(rwsem.waitRead(task), this, this.#retrieveListed, task, words, at);
     return this.#retrieveListed(task, words, at);
   }
 
@@ -190,14 +195,14 @@ export class LuoSessions {
       return -ERRNO.ENOENT;
     }
     if (this.#kernel.sched.contended)
-      return after(giveWay(LOOKED_UP), () => this.#retrieveFound(task, session));
+      return after(giveWay(LOOKED_UP), this, this.#retrieveFound, task, session);
     return this.#retrieveFound(task, session);
   }
 
   #retrieveFound(task: Task, session: SessionHandle): Answer {
     const { mutex } = this.table;
     if (!mutex.tryLock(task, session)) {
-      return after(mutex.wait(task, session), () => this.#retrieveLocked(task, session));
+      return after(mutex.wait(task, session), this, this.#retrieveLocked, task, session);
     }
     return this.#retrieveLocked(task, session);
   }
@@ -234,14 +239,14 @@ export class LuoSessions {
   finish(task: Task, session: SessionHandle): Answer {
     const { mutex } = this.table;
     if (!mutex.tryLock(task, session)) {
-      return after(mutex.wait(task, session), () => this.#finishLocked(task, session));
+      return after(mutex.wait(task, session), this, this.#finishLocked, task, session);
     }
     return this.#finishLocked(task, session);
   }
 
   #finishLocked(task: Task, session: SessionHandle): Answer {
     const err = finishFiles(this.files, task, session);
-    if (typeof err !== 'number') return after(err, (late) => this.#finished(task, session, late));
+    if (typeof err !== 'number') return after(err, this, this.#finished, task, session);
     return this.#finished(task, session, err);
   }
 
@@ -256,7 +261,7 @@ export class LuoSessions {
    * @kernel luo_session_release
    */
   release(task: Task, session: SessionHandle): Answer {
-    if (!this.tryEnter(task)) return after(this.waitEnter(task), () => this.#releaseEntered(task, session));
+    if (!this.tryEnter(task)) return after(this.waitEnter(task), this, this.#releaseEntered, task, session);
     return this.#releaseEntered(task, session);
   }
 
@@ -264,13 +269,13 @@ export class LuoSessions {
     if (this.table.retrieved(session)) {
       const err = this.finish(task, session);
       if (typeof err !== 'number') {
-        return after(err, (late) => this.#releaseEnded(task, this.incoming, session, late));
+        return after(err, this, this.#releaseEnded, task, this.incoming, session);
       }
       return this.#releaseEnded(task, this.incoming, session, err);
     }
     const { mutex } = this.table;
     if (!mutex.tryLock(task, session)) {
-      return after(mutex.wait(task, session), () => this.#releaseLocked(task, session));
+      return after(mutex.wait(task, session), this, this.#releaseLocked, task, session);
     }
     return this.#releaseLocked(task, session);
   }
@@ -278,7 +283,7 @@ export class LuoSessions {
   /** An outgoing session. */
   #releaseLocked(task: Task, session: SessionHandle): Answer {
     const unpreserved = this.files.unpreserveFiles(task, session);
-    if (typeof unpreserved !== 'number') return after(unpreserved, () => this.#unpreserved(task, session));
+    if (typeof unpreserved !== 'number') return after(unpreserved, this, this.#unpreserved, task, session);
     return this.#unpreserved(task, session);
   }
 
@@ -294,7 +299,7 @@ export class LuoSessions {
       return err;
     }
     const removed = this.#remove(task, list, session);
-    if (typeof removed !== 'number') return after(removed, () => this.#released(task, session));
+    if (typeof removed !== 'number') return after(removed, this, this.#released, task, session);
     return this.#released(task, session);
   }
 
@@ -318,14 +323,14 @@ export class LuoSessions {
   #insert(task: Task, list: SessionList, session: SessionHandle): Answer {
     const { rwsem } = list;
     if (!rwsem.tryWrite(task)) {
-      return after(rwsem.waitWrite(task), () => this.#insertLocked(task, list, session));
+      return after(rwsem.waitWrite(task), this, this.#insertLocked, task, list, session);
     }
     return this.#insertLocked(task, list, session);
   }
 
   #insertLocked(task: Task, list: SessionList, session: SessionHandle): Answer {
     const room = list === this.outgoing ? this.store.room(list.count) : 0;
-    if (room > 0) return after(this.#grow(task), (err) => this.#link(task, list, session, err));
+    if (room > 0) return after(this.#grow(task), this, this.#link, task, list, session);
     return this.#link(task, list, session, room);
   }
 
@@ -355,7 +360,7 @@ export class LuoSessions {
   #remove(task: Task, list: SessionList, session: SessionHandle): Answer {
     const { rwsem } = list;
     if (!rwsem.tryWrite(task)) {
-      return after(rwsem.waitWrite(task), () => this.#removeLocked(task, list, session));
+      return after(rwsem.waitWrite(task), this, this.#removeLocked, task, list, session);
     }
     return this.#removeLocked(task, list, session);
   }
@@ -363,7 +368,7 @@ export class LuoSessions {
   #removeLocked(task: Task, list: SessionList, session: SessionHandle): Answer {
     list.unlink(session);
     const block = list === this.outgoing ? this.store.dropBlock(list.count) : 0;
-    if (block !== 0) return after(this.#shrink(task, block), () => this.#removed(task, list, session));
+    if (block !== 0) return after(this.#shrink(task, block), this, this.#removed, task, list, session);
     return this.#removed(task, list, session);
   }
 
@@ -382,7 +387,7 @@ export class LuoSessions {
 
   /** @kernel luo_session_getfile */
   #getFile(task: Task, session: SessionHandle): FileHandle | number {
-    return this.#vfs.allocFile(task, this.#fileKind, session);
+    return this.#vfs.allocFile(task, this.fileKind, session);
   }
 
   #blockOwner(): Owner {

@@ -80,6 +80,7 @@ export class SessionDeserializer implements Stateful {
     const store = this.#store;
     const { incoming } = this.#maker;
     if (!incoming.active || store === undefined) return 0;
+    incoming.expect(store.room);
     let err = 0;
     for (let slot = store.nextSlot(); slot !== 0; slot = store.nextSlot()) {
       const one = this.#deserializeOne(task, slot);
@@ -122,7 +123,7 @@ export class SessionDeserializer implements Stateful {
       return -ERRNO.ENOMEM;
     }
     const err = insert(task, incoming, session);
-    if (typeof err !== 'number') return after(err, (late) => this.#inserted(task, slot, session, late));
+    if (typeof err !== 'number') return after(err, this, this.#inserted, task, slot, session);
     return this.#inserted(task, slot, session, err);
   }
 
@@ -140,14 +141,14 @@ export class SessionDeserializer implements Stateful {
     const count = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.count);
     const { mutex } = table;
     if (!mutex.tryLock(task, session)) {
-      return after(mutex.wait(task, session), () => this.#deserializeFiles(task, session, head, count));
+      return after(mutex.wait(task, session), this, this.#deserializeFiles, task, session, head, count);
     }
     return this.#deserializeFiles(task, session, head, count);
   }
 
   #deserializeFiles(task: Task, session: SessionHandle, head: number, count: number): Answer {
     const err = deserializeFiles(this.#maker.files, task, session, head as Phys | 0, count);
-    if (typeof err !== 'number') return after(err, (late) => this.#deserialized(task, session, late));
+    if (typeof err !== 'number') return after(err, this, this.#deserialized, task, session);
     return this.#deserialized(task, session, err);
   }
 

@@ -92,6 +92,11 @@ export class SessionList implements Stateful, IndexedList {
     return 0;
   }
 
+  /** So many sessions may be about to join; with 0 nobody knows. */
+  expect(sessions: number): void {
+    this.#names.reserve(sessions);
+  }
+
   /** All sessions that were handed over have joined: 0, -EEXIST where a name is there twice, -ENOMEM. */
   settle(): number {
     const err = this.#index.settle?.() ?? 0;

@@ -7,6 +7,7 @@ import { DIRECTORY_MASK, DIRECTORY_PIECES, DIRECTORY_SHIFT, PIECE_WORDS } from '
 
 export const CHUNK_BYTES = 65536;
 export const CHUNK_PAGES = 16;
+const PAGE_WORDS = PIECE_WORDS / CHUNK_PAGES;
 
 export interface Chunk {
   words: Int32Array;
@@ -56,13 +57,16 @@ export class Chunks {
     return chunk;
   }
 
-  /** The last that came goes first. */
-  remove(cn: number): Chunk {
+  /** Its words, all zero again. The last that came goes first. */
+  remove(cn: number): Int32Array {
     assert(this.numbers.at(-1) === cn, 'chunks are dropped in reverse order');
     this.numbers.pop();
-    const chunk = this.at(cn);
+    const { words, dirty } = this.at(cn);
+    for (let page = 0; page < CHUNK_PAGES; page++) {
+      if ((dirty & (1 << page)) !== 0) words.fill(0, page * PAGE_WORDS, (page + 1) * PAGE_WORDS);
+    }
     (this.#directories[cn >>> DIRECTORY_SHIFT] as Chunk[])[cn & DIRECTORY_MASK] = ABSENT;
-    return chunk;
+    return words;
   }
 
   /** Whether nothing of these pages has materialised. */

@@ -21,6 +21,7 @@ import { type Backdrop, fillPattern, type GarbageRegion } from './garbage.ts';
 import type { Stateful, Undoable } from './journal.ts';
 import { PageFault } from './page_fault.ts';
 import { PIECE_WORDS } from './pool.ts';
+import { SavedPages } from './saved_pages.ts';
 import { eachBlock, fillStamped, type Stamp, type StampedBlock } from './stamps.ts';
 import { Untouched } from './untouched.ts';
 
@@ -40,7 +41,7 @@ export class Ram implements Undoable, Stateful {
   readonly #storage: Storage;
   readonly #chunks: Chunks;
   readonly #untouched: Untouched;
-  #savedPages: Int32Array[] = [];
+  readonly #saved = new SavedPages();
   /** Where the words of the last view begin, and a copy of them where they do not lie in one place. */
   viewAt = 0;
   readonly #viewed = new Int32Array(VIEW_WORDS);
@@ -118,13 +119,10 @@ export class Ram implements Undoable, Stateful {
     if (!this.has(address, n * 4)) throw new PageFault(address);
     const at = (address & CHUNK_MASK) >>> 2;
     const chunk = this.#chunks.at((address / CHUNK_BYTES) | 0);
-    if (chunk !== ABSENT && at + n <= PIECE_WORDS && (address & 3) === 0) {
-      this.viewAt = at;
-      return chunk.words;
-    }
-    this.viewAt = 0;
-    this.loadWords(address, this.#viewed, 0, n);
-    return this.#viewed;
+    const inPlace = chunk !== ABSENT && at + n <= PIECE_WORDS && (address & 3) === 0;
+    if (!inPlace) this.loadWords(address, this.#viewed, 0, n);
+    this.viewAt = inPlace ? at : 0;
+    return inPlace ? chunk.words : this.#viewed;
   }
 
   /** Copies `n` words from an aligned address. */
@@ -322,7 +320,7 @@ export class Ram implements Undoable, Stateful {
 
   capture(): unknown {
     // The first mark: what was saved for marks that were forgotten is of no more use.
-    if (this.#storage.journal.depth === 1) this.#savedPages.length = 0;
+    if (this.#storage.journal.depth === 1) this.#saved.clear();
     return [this.guarded, this.onWildWrite, this.end];
   }
 
@@ -337,12 +335,10 @@ export class Ram implements Undoable, Stateful {
     } else if (old === -1) {
       this.#dematerialise(key);
     } else {
-      const saved = this.#savedPages.pop() as Int32Array;
       const chunk = this.#chunks.at(Math.floor(key / CHUNK_PAGES));
       const page = key % CHUNK_PAGES;
-      chunk.words.set(saved.subarray(0, PAGE_WORDS), page * PAGE_WORDS);
+      this.#saved.restore(chunk.words, page * PAGE_WORDS);
       if (old === 0) chunk.dirty &= ~(1 << page);
-      freePages.push(saved);
     }
   }
 
@@ -385,9 +381,7 @@ export class Ram implements Undoable, Stateful {
     }
     if (journal.depth !== 0 && (chunk.saved & bit) === 0) {
       const page = 31 - Math.clz32(bit);
-      const saved = freePages.pop() ?? new Int32Array(PAGE_WORDS);
-      saved.set(chunk.words.subarray(page * PAGE_WORDS, (page + 1) * PAGE_WORDS));
-      this.#savedPages.push(saved);
+      this.#saved.save(chunk.words, page * PAGE_WORDS);
       journal.log(this, cn * CHUNK_PAGES + page, chunk.dirty & bit ? 1 : 0);
     }
     chunk.saved |= bit;
@@ -415,14 +409,6 @@ export class Ram implements Undoable, Stateful {
   }
 
   #dematerialise(cn: number): void {
-    const chunk = this.#chunks.remove(cn);
-    for (let page = 0; page < CHUNK_PAGES; page++) {
-      if ((chunk.dirty & (1 << page)) !== 0) {
-        chunk.words.fill(0, page * PAGE_WORDS, (page + 1) * PAGE_WORDS);
-      }
-    }
-    this.#storage.pool.give(chunk.words);
+    this.#storage.pool.give(this.#chunks.remove(cn));
   }
 }
-
-const freePages: Int32Array[] = [];

@@ -153,7 +153,7 @@ export function dropFile({ vfs }: System, task: Task, file: FileHandle): Answer 
   if (!vfs.put(file)) return 0;
   const released = vfs.release(task, file);
   if (typeof released === 'number') return dropped(vfs, file);
-  return after(released, () => dropped(vfs, file));
+  return after(released, undefined, dropped, vfs, file);
 }
 
 function dropped(vfs: Vfs, file: FileHandle): number {

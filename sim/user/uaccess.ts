@@ -3,6 +3,11 @@
  * beyond `writable` when they are written.
  */
 import { ERRNO } from '../base/errno.ts';
+import { definePoint } from '../base/point.ts';
+import type { Thread } from './process.ts';
+
+/** Where a caller may have to wait for the page that takes its answer. */
+export const COPY_OUT = definePoint('luo_ucmd_respond', 'page');
 
 export class UserMemory {
   readonly words: Int32Array;
@@ -39,10 +44,10 @@ export function copyStructIn(
     if (byteOf(source.words, i) !== 0) return -ERRNO.E2BIG;
   }
   const { words: from } = source;
-  const words = bytes >>> 2;
+  const words = bytes >> 2;
   const given = Math.min(userBytes, bytes);
   if (source.readable < given) return -ERRNO.EFAULT;
-  const whole = given >>> 2;
+  const whole = given >> 2;
   for (let k = 0; k < whole; k++) target[k] = from[k] as number;
   for (let k = whole; k < words; k++) target[k] = partialWord(from, k, given);
   return 0;
@@ -55,7 +60,7 @@ export function copyStructIn(
 export function respond(target: UserMemory, source: Int32Array, bytes: number, userBytes: number): number {
   const wanted = Math.min(userBytes, bytes);
   const count = Math.min(wanted, target.writable);
-  const whole = count >>> 2;
+  const whole = count >> 2;
   const { words } = target;
   for (let k = 0; k < whole; k++) words[k] = source[k] as number;
   const mask = (1 << ((count & 3) * 8)) - 1;
@@ -63,6 +68,21 @@ export function respond(target: UserMemory, source: Int32Array, bytes: number, u
     words[whole] = ((words[whole] as number) & ~mask) | ((source[whole] as number) & mask);
   }
   return count < wanted ? -ERRNO.EFAULT : 0;
+}
+
+/** Whether the caller waits here for the page of its answer. */
+export const waitsForPage = ({ process }: Thread, contended: boolean): boolean =>
+  process.slowPages && !process.killed && contended;
+
+/** The answer of an ioctl, where there is a page to take it. */
+export function answer(
+  { process, argument }: Thread,
+  target: UserMemory,
+  bytes: number,
+  userBytes: number,
+): number {
+  if (process.slowPages && process.killed) return -ERRNO.EFAULT;
+  return respond(target, argument, bytes, userBytes);
 }
 
 const byteOf = (words: Int32Array, i: number): number =>

@@ -2,7 +2,7 @@
  * Answers: a chain of waits stands where it waits, ends with the last result, and is no deeper than one wait.
  */
 import { expect, test } from 'vitest';
-import { type Answer, after, answerThen, giveWay, settle } from '../../sim/base/answer.ts';
+import { type Answer, after, giveWay, settle } from '../../sim/base/answer.ts';
 import { definePoint, type Op, type Point } from '../../sim/base/point.ts';
 import { deepestYield } from '../sched/generator_depth.ts';
 
@@ -12,7 +12,7 @@ const THERE = definePoint('answer_test', 'there');
 /** Waits `n` times in a row, here and there by turns, and comes to how often. */
 function waits(n: number, done = 0): Answer {
   if (done === n) return done;
-  return after(giveWay(done % 2 === 0 ? HERE : THERE), () => waits(n, done + 1));
+  return after(giveWay(done % 2 === 0 ? HERE : THERE), undefined, waits, n, done + 1);
 }
 
 function ran(op: Op<number>): { points: Point[]; result: number } {
@@ -25,18 +25,19 @@ function ran(op: Op<number>): { points: Point[]; result: number } {
 }
 
 test('what need not wait is its result', () => {
-  expect([waits(0), answerThen(7, (result) => result + 1), ran(settle(5))]).toEqual([
-    0,
-    8,
-    { points: [], result: 5 },
-  ]);
+  expect([waits(0), ran(settle(5))]).toEqual([0, { points: [], result: 5 }]);
 });
 
 test('a chain waits in order, however long, and is one operation and one wait deep', () => {
   for (const n of [1, 2, 9]) {
     const points = Array.from({ length: n }, (_, i) => (i % 2 === 0 ? HERE : THERE));
-    const run = () => ran(answerThen(waits(n), (result) => result * 10) as Op<number>);
-    expect(run()).toEqual({ points, result: n * 10 });
+    const scale = {
+      by: 10,
+      times(result: number): number {
+        return result * this.by;
+      },
+    };
+    expect(ran(after(waits(n) as Op<number>, scale, scale.times))).toEqual({ points, result: n * 10 });
     const inGenerator = function* (): Op<number> {
       return (yield* waits(n) as Op<number>) + 1;
     };
@@ -46,7 +47,7 @@ test('a chain waits in order, however long, and is one operation and one wait de
 });
 
 test('what is thrown behind a wait passes through', () => {
-  const op = after(giveWay(HERE), () => {
+  const op = after(giveWay(HERE), undefined, () => {
     throw new RangeError('behind');
   });
   expect(op.next()).toEqual({ done: false, value: HERE });

@@ -41,8 +41,8 @@ const MORE_POINTS: readonly Replacement[] = [
   [/^(const LOOKED_UP) = /m, "const FOUND = definePoint('luo_test', 'found');\n$&"],
   [/^(const SERIALIZED) = /m, "const WRITTEN = definePoint('luo_test', 'written');\n$&"],
   [
-    /after\(giveWay\(LOOKED_UP\), (.*)\);/,
-    'after(giveWay(FOUND), () => this.#kernel.sched.contended ? after(giveWay(LOOKED_UP), $1) : ($1)());',
+    /after\(giveWay\(LOOKED_UP\), (this, (.*?), (.*))\);/,
+    'after(giveWay(FOUND), this, () => this.#kernel.sched.contended ? after(giveWay(LOOKED_UP), $1) : $2($3));',
   ],
   [/if \((this.*sched\.contended)\) yield SERIALIZED;/, 'if ($1) yield WRITTEN;\n$&'],
 ];

@@ -40,7 +40,7 @@ function chain(geometry: ChainGeometry): StoreUnderTest {
     outgoing,
     allocBlock,
     incoming: () =>
-      new IncomingBlockChain(journal, ram, outgoing.headPhys as Phys, (block) => freed.push(block)),
+      new IncomingBlockChain(journal, ram, outgoing.headPhys as Phys, 0, (block) => freed.push(block)),
     freed: () => freed,
   };
 }

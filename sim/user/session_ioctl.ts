@@ -1,0 +1,175 @@
+/*
+ * ioctls on a session, as luo_session.c answers them, once the argument is copied in (liveupdate.ts). Each waits for a
+ * reboot under way first (since serialize_rwsem); where the page of its answer has to be waited for, with the locks of
+ * its operation.
+ */
+import { type Answer, after, giveWay } from '../base/answer.ts';
+import { ERRNO } from '../base/errno.ts';
+import type { Op } from '../base/point.ts';
+import type { System } from '../boot/boot.ts';
+import { FINISH_RESERVED, RETRIEVE_FD_GUARD } from '../kernel/patches.ts';
+import type { FileHandle } from '../kernel/vfs.ts';
+import type { Token } from '../luo/file.ts';
+import { retrieveFile } from '../luo/file_incoming.ts';
+import { copyName, NAME_WORDS } from '../luo/name.ts';
+import type { SessionHandle } from '../luo/session_table.ts';
+import type { Thread } from './process.ts';
+import { answer, COPY_OUT, type UserMemory, waitsForPage } from './uaccess.ts';
+import {
+  FD_ARGUMENT,
+  FINISH_ARGUMENT,
+  LIVEUPDATE_SESSION_FINISH,
+  LIVEUPDATE_SESSION_PRESERVE_FD,
+  LIVEUPDATE_SESSION_RETRIEVE_FD,
+  NAME_ARGUMENT,
+} from './uapi.ts';
+
+const FD_AT = FD_ARGUMENT.at.fd / 4;
+const TOKEN_AT = FD_ARGUMENT.at.token / 4;
+const RESERVED_AT = FINISH_ARGUMENT.at.reserved / 4;
+const NAME_AT = NAME_ARGUMENT.at.name / 4;
+
+export class SessionIoctls {
+  readonly #system: System;
+  readonly #checksReserved: boolean;
+  readonly #name = new Int32Array(NAME_WORDS);
+
+  constructor(system: System) {
+    this.#system = system;
+    this.#checksReserved = system.kernel.has(FINISH_RESERVED);
+  }
+
+  /** Each waits for a reboot under way first. @kernel luo_session_ioctl */
+  command(
+    thread: Thread,
+    number: number,
+    session: SessionHandle,
+    argument: UserMemory,
+    userBytes: number,
+  ): Answer {
+    if (number === LIVEUPDATE_SESSION_FINISH) return this.#finish(thread, session, argument, userBytes);
+    const call = { thread, session, argument, userBytes };
+    switch (number) {
+      case LIVEUPDATE_SESSION_PRESERVE_FD:
+        return this.#preserveFd(call);
+      case LIVEUPDATE_SESSION_RETRIEVE_FD:
+        return this.#retrieveFd(call);
+      default:
+        return this.#getName(call);
+    }
+  }
+
+  /** A response that cannot be written changes nothing: the file stays preserved. @kernel luo_session_preserve_fd */
+  *#preserveFd({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+    const { kernel, luo } = this.#system;
+    const { sessions, files } = luo;
+    const { task } = thread;
+    const { mutex } = sessions.table;
+    const fd = thread.argument[FD_AT] as number;
+    const token = tokenOf(thread);
+    if (!sessions.tryEnter(task)) yield* sessions.waitEnter(task);
+    if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
+    let err = yield* files.preserve(task, session, token, fd, thread);
+    if (err === 0) {
+      if (waitsForPage(thread, this.#system.kernel.sched.contended)) yield COPY_OUT;
+      err = answer(thread, argument, FD_ARGUMENT.size, userBytes);
+      if (err !== 0) {
+        kernel.printk('luo_session: The file was successfully preserved, but response to user failed');
+      }
+    }
+    mutex.unlock(task, session);
+    sessions.leave(task);
+    return err;
+  }
+
+  /** @kernel luo_session_retrieve_fd */
+  *#retrieveFd({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+    const { kernel, luo } = this.#system;
+    const { sessions, files } = luo;
+    const { task, process } = thread;
+    const { mutex } = sessions.table;
+    const token = tokenOf(thread);
+    if (!sessions.tryEnter(task)) yield* sessions.waitEnter(task);
+    const fd = process.reserveFd();
+    let result = fd;
+    if (fd >= 0) {
+      if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
+      result = yield* retrieveFile(files, task, session, token);
+      const keepsMutex = !kernel.has(RETRIEVE_FD_GUARD);
+      if (!keepsMutex) mutex.unlock(task, session);
+      if (result < 0) {
+        process.returnFd(fd);
+      } else {
+        const file = result as FileHandle;
+        thread.argument[FD_AT] = fd;
+        if (waitsForPage(thread, this.#system.kernel.sched.contended)) yield COPY_OUT;
+        result = answer(thread, argument, FD_ARGUMENT.size, userBytes);
+        if (result === 0) {
+          process.install(fd, file, true);
+        } else {
+          process.returnFd(fd);
+          thread.fput(file);
+        }
+      }
+      if (keepsMutex) mutex.unlock(task, session);
+    }
+    sessions.leave(task);
+    return result;
+  }
+
+  /** @kernel luo_session_finish */
+  #finish(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
+    const { sessions } = this.#system.luo;
+    const { task } = thread;
+    if (sessions.tryEnter(task)) return this.#finishEntered(thread, session, argument, userBytes);
+    return after(sessions.waitEnter(task), this, this.#finishEntered, thread, session, argument, userBytes);
+  }
+
+  #finishEntered(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
+    const refused = this.#checksReserved && thread.argument[RESERVED_AT] !== 0;
+    const err = refused ? -ERRNO.EINVAL : this.#system.luo.sessions.finish(thread.task, session);
+    if (typeof err === 'number') return this.#finished(thread, argument, userBytes, err);
+    return after(err, this, this.#finished, thread, argument, userBytes);
+  }
+
+  #finished(thread: Thread, argument: UserMemory, userBytes: number, err: number): Answer {
+    if (err === 0 && waitsForPage(thread, this.#system.kernel.sched.contended)) {
+      return after(giveWay(COPY_OUT), this, this.#finishLeft, thread, err, argument, userBytes);
+    }
+    return this.#finishLeft(thread, err, argument, userBytes);
+  }
+
+  #finishLeft(thread: Thread, finished: number, argument: UserMemory, userBytes: number): number {
+    const err = finished === 0 ? answer(thread, argument, FINISH_ARGUMENT.size, userBytes) : finished;
+    this.#system.luo.sessions.leave(thread.task);
+    return err;
+  }
+
+  /** @kernel luo_session_get_name */
+  *#getName({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+    const { sessions } = this.#system.luo;
+    if (!sessions.tryEnter(thread.task)) yield* sessions.waitEnter(thread.task);
+    let err: number = -ERRNO.EINVAL;
+    if (thread.argument[RESERVED_AT] === 0) {
+      sessions.table.loadName(session, this.#name, 0);
+      copyName(thread.argument, NAME_AT, this.#name, 0);
+      if (waitsForPage(thread, this.#system.kernel.sched.contended)) yield COPY_OUT;
+      err = answer(thread, argument, NAME_ARGUMENT.size, userBytes);
+    }
+    sessions.leave(thread.task);
+    return err;
+  }
+}
+
+/** A session ioctl whose argument was copied in. */
+interface SessionCall {
+  readonly thread: Thread;
+  readonly session: SessionHandle;
+  readonly argument: UserMemory;
+  readonly userBytes: number;
+}
+
+const tokenOf = ({ argument }: Thread): Token => ({
+  low: argument[TOKEN_AT] as number,
+  high: argument[TOKEN_AT + 1] as number,
+});
