@@ -30,7 +30,7 @@ export class NameMap implements Stateful {
   #mask = SLOTS_MIN - 1;
   /** Slots that are not empty. */
   #used = 0;
-  /** Where a search for this place ended in vain, while nothing has changed since: what is added goes there. */
+  /** Where the last search in vain ended, and of what place it was: what is added there need not search again. */
   #sought = 0;
   #end = NOWHERE;
 
@@ -81,6 +81,7 @@ export class NameMap implements Stateful {
     if (this.#used > 0) return;
     while (sessions * 2 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
     this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
+    this.#end = NOWHERE;
   }
 
   capture(): unknown {
@@ -98,7 +99,6 @@ export class NameMap implements Stateful {
     while (!this.#slots.replace(slot, EMPTY, (place & TAG) | ((session & INDEX) + 1))) {
       slot = (slot + 1) & this.#mask;
     }
-    this.#end = NOWHERE;
     this.#used++;
   }
 

@@ -38,7 +38,7 @@ const NAMES = 900;
 
 /** Many at a time: a map has 1024 slots at first, and must grow and drop what was left behind. */
 const step = fc.record({
-  what: fc.constantFrom('add', 'add', 'add', 'remove', 'mark', 'rollback'),
+  what: fc.constantFrom('add', 'add', 'add', 'look', 'expect', 'remove', 'mark', 'rollback'),
   list: fc.constantFrom(0 as const, 1 as const),
   from: fc.nat(NAMES - 1),
   n: fc.integer({ min: 1, max: 400 }),
@@ -80,13 +80,20 @@ describe('the sessions of two lists', () => {
         const marks: [ReturnType<typeof journal.mark>, Model][] = [];
         for (const { what, list, from, n, isFreed } of steps) {
           const known = model[list];
-          for (let k = 0; k < n && (what === 'add' || what === 'remove'); k++) {
+          if (what === 'expect') lists[list].expect(n);
+          for (let k = 0; k < n && what !== 'mark' && what !== 'rollback'; k++) {
             const name = (from + k) % NAMES;
             const session = known.get(name);
             if (what === 'add' && session === undefined) {
               const made = table.alloc(nameOf(name), 0);
+              // The last is looked for now, or was some time ago.
+              if (k < n - 1 && lists[list].taken(made)) expect.fail(`name ${name} is taken`);
               lists[list].append(made);
               known.set(name, made);
+            } else if (what === 'look') {
+              const asked = table.alloc(nameOf(name), 0);
+              if (lists[list].taken(asked) !== (session !== undefined)) expect.fail(`name ${name} is taken`);
+              table.free(asked);
             } else if (what === 'remove' && session !== undefined) {
               lists[list].unlink(session);
               known.delete(name);
@@ -105,6 +112,29 @@ describe('the sessions of two lists', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('are found where they were looked for before the map was rolled back, or took another size', () => {
+    for (const how of ['rolled back', 'grown', 'expecting'] as const) {
+      for (let late = 5000; late < 5300; late += 7) {
+        const { table, lists, kernel } = makeLists();
+        const [list] = lists;
+        let made = 0;
+        const more = (n: number): void => {
+          for (; n > 0; n--) list.append(table.alloc(nameOf(made++), 0));
+        };
+        const asked = table.alloc(nameOf(late), 0);
+        const { journal } = kernel.machine;
+        const mark = how === 'rolled back' ? journal.mark() : undefined;
+        if (how !== 'expecting') more(400);
+        expect(list.taken(asked)).toBe(false);
+        if (mark !== undefined) journal.rollback(mark);
+        else if (how === 'grown') more(300);
+        else list.expect(5000);
+        list.append(asked);
+        expect(list.scan(nameOf(late), 0)).toBe(asked);
+      }
+    }
   });
 
   it('are found behind index 65,535, too', () => {

@@ -232,6 +232,12 @@ export class RamWorld {
         () => [5, ...Array.from({ length: n }, (_, k) => expected(n * 4).getInt32(k * 4, true)), 5],
       ],
     ];
+    const viewed = Math.min(n, 64);
+    cases.push([
+      viewed * 4,
+      () => Array.from(ram.view(at, viewed)).slice(ram.viewAt, ram.viewAt + viewed),
+      () => Array.from({ length: viewed }, (_, k) => expected(viewed * 4).getInt32(k * 4, true)),
+    ]);
     for (const [bytes, load, model] of cases) {
       if (this.#inside(at, bytes)) expect(load()).toEqual(model());
       else expect(load).toThrow(PageFault);
