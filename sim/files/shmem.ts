@@ -318,11 +318,16 @@ export class Shmem {
     }
     if ((seals & F_SEAL_GROW) !== 0 && end > inodes.size(inode)) return -ERRNO.EPERM;
     const first = Math.floor(start / PAGE_SIZE);
-    for (let index = first; index < Math.ceil(end / PAGE_SIZE); index++) {
+    for (let index = first; index < Math.ceil(end / PAGE_SIZE); ) {
+      const isHole = this.cache.find(inode, index) === -1;
       const folio = this.getFolio(inode, index);
-      if (folio >= 0) continue;
-      this.#undoFallocate(inode, first, index);
-      return folio === -ERRNO.ENOMEM ? -ERRNO.ENOSPC : folio;
+      if (folio < 0) {
+        this.#undoFallocate(inode, first, index);
+        return folio === -ERRNO.ENOMEM ? -ERRNO.ENOSPC : folio;
+      }
+      // What an earlier call allocated is not this one's to undo.
+      if (!isHole) this.makeUptodate(folio as Pfn);
+      index = this.cache.index(folio as Pfn) + pagesOf(this.cache.order(folio as Pfn));
     }
     if (end > inodes.size(inode)) inodes.setSize(inode, end);
     return 0;
