@@ -19,6 +19,7 @@ import { Files } from '../files/files.ts';
 import { type CommandLine, type Parsed, parseCommandLine } from '../kernel/command_line.ts';
 import { type BootOptions, Kernel, Panic } from '../kernel/kernel.ts';
 import { Memblock } from '../kernel/memblock.ts';
+import { Overcommit } from '../kernel/overcommit.ts';
 import type { Revision } from '../kernel/revisions.ts';
 import { Vfs } from '../kernel/vfs.ts';
 import { KHO_SCRATCH } from '../kho/abi.ts';
@@ -48,6 +49,7 @@ export interface System {
   readonly memblock: Memblock;
   readonly kho: Kho;
   readonly vfs: Vfs;
+  readonly overcommit: Overcommit;
   readonly luo: Luo;
   readonly files: Files;
   readonly kexec: Kexec;
@@ -90,10 +92,11 @@ export function boot(machine: Machine, request: BootRequest): System {
   };
   endsInPanic(kernel, early);
   const vfs = new Vfs(kernel, fileMax(kernel));
+  const overcommit = new Overcommit(kernel);
   const luo = new Luo(kernel, kho, vfs);
-  const files = new Files(kernel, kho, vfs, luo);
+  const files = new Files(kernel, kho, vfs, luo, overcommit);
   const kexec = new Kexec(kernel, kho, luo);
-  const system = Object.assign(booting, { vfs, luo, files, kexec });
+  const system = Object.assign(booting, { vfs, overcommit, luo, files, kexec });
   if (kernel.state !== 'panicked') {
     endsInPanic(kernel, () => {
       luo.earlyInit();

@@ -8,6 +8,7 @@
  *
  * A call that had not answered when the machine jumped may have happened or not.
  */
+import { ERRNO } from '../base/errno.ts';
 import type { System } from '../boot/boot.ts';
 import { F_SEAL_EXEC, F_SEAL_SEAL, type InodeHandle } from '../files/shmem_inode.ts';
 import { MEMFD_SEALS } from '../kernel/patches.ts';
@@ -73,6 +74,7 @@ export class FileModel implements Stateful {
     const inode = this.#inodeOf(thread, fd);
     if (action.do === 'retrieve-fd')
       this.#retrieved(thread, action, name, tokenAt(action.token, i), result, fd);
+    if (result === -ERRNO.ENOMEM || result === -ERRNO.EFAULT) this.#filledInPart(process.name, action, name);
     if (result < 0) return;
     if (action.do === 'memfd') {
       const file = new ModelFile();
@@ -147,6 +149,12 @@ export class FileModel implements Stateful {
     this.#outgoing = cloneSessions(outgoing, copies);
     this.#incoming = cloneSessions(incoming, copies);
     this.#inFlight.clear();
+  }
+
+  /** A fill ended in a fault: nobody says how far it came. */
+  #filledInPart(process: string, action: FileAction, name: number): void {
+    const file = this.#open.get(process)?.get(name);
+    if (file !== undefined && action.do === 'fill') file.uncertain = true;
   }
 
   /** A file of any kind; what is not shmem nobody preserves. */

@@ -2,8 +2,8 @@
  * Which laws run when, over the kernels of one run:
  *
  *   checkBooted       early-allocation, ownership, stamp, leak (growth), no-warning
- *   checkQuiescence   list-matches-acknowledged, ownership, chain, leak (objects), no-warning
- *   checkAtJump       ownership, chain, handover, leak (growth)
+ *   checkQuiescence   list-matches-acknowledged, ownership, chain, committed-memory, leak (objects), no-warning
+ *   checkAtJump       ownership, chain, committed-memory, handover, leak (growth)
  *   checkFinished     leak (what is left, growth): the last kernel of the run, if everything is finished and closed
  *
  * Laws that follow each call are the model's (model.ts), those of a device's first open in preservation.ts.
@@ -14,6 +14,7 @@ import type { Process } from '../user/process.ts';
 import type { GenerationProgram } from '../user/program.ts';
 import type { Census } from './census.ts';
 import { checkChain } from './chain.ts';
+import { checkCommitted } from './committed.ts';
 import { checkOwnership, following, talliesByOwner } from './frames.ts';
 import { type Crossing, checkHandover, checkStamps } from './handover.ts';
 import { checkLeft, checkObjects, checkTransient, Growth, isFinished } from './leak.ts';
@@ -99,6 +100,7 @@ export class Laws {
     const tallies = talliesByOwner(system.kernel, census);
     checkChain(system, tallies, settled, violations);
     if (settled) checkTransient(tallies, violations);
+    following(violations, 'committed-memory', () => checkCommitted(system, violations));
     return census;
   }
 }

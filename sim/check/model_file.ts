@@ -26,7 +26,7 @@ export class ModelFile {
   size = 0;
   pos = 0;
   seals = 0;
-  /** A call that had not answered at the jump may have changed it. */
+  /** A call that had not answered at the jump, or did a part of what it was to do, may have changed it. */
   uncertain = false;
   readonly #writes: Write[] = [];
 

@@ -18,6 +18,7 @@ export const LAWS = {
   'early-allocation': 'before memory is handed out, a handover boot allocates in scratch only',
   stamp: 'after a handover boot, exactly the blocks that were preserved are stamped, and none is handed out',
   leak: 'when all is finished and closed, only the pages that the real system keeps are left',
+  'committed-memory': 'vm_committed_as is the pages of files, as each accounts for its own',
   'no-hang': 'every task ends',
   'no-warning': 'user input makes no kernel warn or crash',
 } as const;

@@ -6,6 +6,7 @@
 import { ERRNO, printErrno } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { Overcommit } from '../kernel/overcommit.ts';
 import type { Vfs } from '../kernel/vfs.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
 import type { Luo } from '../luo/core.ts';
@@ -19,10 +20,10 @@ export class Files {
   readonly #kernel: Kernel;
   readonly #luo: Luo;
 
-  constructor(kernel: Kernel, kho: Kho, vfs: Vfs, luo: Luo) {
+  constructor(kernel: Kernel, kho: Kho, vfs: Vfs, luo: Luo, overcommit: Overcommit) {
     this.#kernel = kernel;
     this.#luo = luo;
-    this.shmem = new Shmem(kernel, vfs);
+    this.shmem = new Shmem(kernel, vfs, overcommit);
     this.memfd = new MemfdHandler(kernel, kho, vfs, this.shmem);
   }
 

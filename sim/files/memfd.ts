@@ -16,13 +16,15 @@
  *   folio flags         as the folio is at preserve      zeroed, dirty and up to date (MEMFD_DIRTY)
  *   failed retrieve     record stays, and what was not   what was not restored yet is restored and freed, and the record
  *                       restored yet is lost             (MEMFD_UNWIND)
+ *   accounted for       a page for each folio; one that  its pages; one that is refused goes at once (MEMFD_ACCT)
+ *                       is refused goes with the file
  */
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { definePoint, type Op } from '../base/point.ts';
-import { hex, type Pfn, type Phys, pfnOf, physOf } from '../base/units.ts';
+import { hex, type Pfn, type Phys, pagesOf, pfnOf, physOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { MEMFD_DIRTY, MEMFD_SEALS, MEMFD_UNWIND } from '../kernel/patches.ts';
+import { MEMFD_ACCT, MEMFD_DIRTY, MEMFD_SEALS, MEMFD_UNWIND } from '../kernel/patches.ts';
 import { type FileHandle, O_LARGEFILE, O_RDWR, type Vfs } from '../kernel/vfs.ts';
 import { type VmArea, vfree, vmAddress, vzalloc } from '../kernel/vmalloc.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
@@ -279,7 +281,7 @@ export class MemfdHandler implements FileHandler {
     return restoreVmalloc(kernel, this.#kho.in, loadVmalloc(kernel, ser + this.#at.folios), owner);
   }
 
-  /** 0, -EINVAL, -EIO, -ENOMEM; what was put into the file stays there. @kernel memfd_luo_retrieve_folios */
+  /** 0, -EINVAL, -EIO, -ENOMEM, -ENOSPC; what was put into the file stays there. @kernel memfd_luo_retrieve_folios */
   #retrieveFolios(inode: InodeHandle, ser: number): number {
     const { machine, pages } = this.#kernel;
     const nr = machine.ram.load64(ser + this.#at.nr_folios);
@@ -298,8 +300,9 @@ export class MemfdHandler implements FileHandler {
       } else if (machine.decisions.fails(CHARGE) || !this.#mayCharge(inode, folio)) {
         pages.put(folio);
         err = -ERRNO.ENOMEM;
+      } else if (!this.#addFolio(inode, index, folio, flags, i)) {
+        err = -ERRNO.ENOSPC;
       } else {
-        this.#shmem.insert(inode, index, folio, flags);
         this.#kernel.charge(STEP.folioAdded, 1);
         if (i % BATCH === BATCH - 1) this.#kernel.charge(STEP.folioBatch, 4);
       }
@@ -309,9 +312,26 @@ export class MemfdHandler implements FileHandler {
     return err;
   }
 
+  /** Puts entry `i` into the file and accounts for it: false where that is refused. */
+  #addFolio(inode: InodeHandle, index: number, folio: Pfn, flags: number, i: number): boolean {
+    const shmem = this.#shmem;
+    const all = pagesOf(shmem.cache.order(folio));
+    const isCounted = this.#kernel.has(MEMFD_ACCT);
+    const pages = isCounted ? all : 1;
+    shmem.insert(inode, index, folio, flags);
+    if (shmem.accounts.mayAdd(pages)) {
+      shmem.accounts.recalc(inode, pages);
+      return true;
+    }
+    const what = isCounted ? `${i}(${all} pages)` : `${i}`;
+    this.#print(`shmem: failed to account folio index ${what}: ${-ERRNO.ENOSPC}`);
+    if (isCounted) shmem.drop(inode, folio);
+    return false;
+  }
+
   /** @kernel mem_cgroup_charge @simplified where a process has a limit, or a decision refuses it */
   #mayCharge(inode: InodeHandle, folio: Pfn): boolean {
-    return this.#shmem.mayCharge?.(inode, this.#kernel.frames.order(folio)) !== false;
+    return this.#shmem.charges?.charge(inode, this.#kernel.frames.order(folio)) !== false;
   }
 
   /** An entry behind the one that failed. Before MEMFD_UNWIND a frame number stands where an address is wanted. */

@@ -58,6 +58,8 @@ export class PageCache implements Stateful {
   #used = 0;
   /** Folios in the cache. */
   folios = 0;
+  /** Pages that memory pressure ever took. */
+  reclaimed = 0;
 
   constructor(kernel: Kernel, mapping: Mapping) {
     this.#kernel = kernel;
@@ -160,12 +162,13 @@ export class PageCache implements Stateful {
   }
 
   capture(): unknown {
-    return [this.#slots, this.#mask, this.#used, this.folios, this.#free, this.#end];
+    return [this.#slots, this.#mask, this.#used, this.folios, this.reclaimed, this.#free, this.#end];
   }
 
   reinstate(state: unknown): void {
-    [this.#slots, this.#mask, this.#used, this.folios, this.#free, this.#end] = state as [
+    [this.#slots, this.#mask, this.#used, this.folios, this.reclaimed, this.#free, this.#end] = state as [
       Column,
+      number,
       number,
       number,
       number,

@@ -2,6 +2,7 @@
  * shmem: files in memory, which memfds, unlinked tmpfs files and O_TMPFILE files are. No swap.
  *
  *   page      hole --write, store, fallocate, pin--> folio      not up to date after fallocate: zeroed when first used
+ *             no memory, or not charged (cgroup) -ENOMEM; not accounted for (shmem_acct.ts) -ENOSPC
  *   write     seals WRITE, FUTURE_WRITE -EPERM; page by page: beyond the size with GROW or frozen -EPERM (or a short count)
  *   truncate  another size while frozen, smaller with SHRINK, larger with GROW -EPERM
  *   fallocate frozen -EPERM; beyond the size with GROW -EPERM; punching a hole with WRITE, FUTURE_WRITE -EPERM
@@ -15,12 +16,13 @@ import { PAGE_SIZE } from '../base/limits.ts';
 import { definePoint, type Op } from '../base/point.ts';
 import { bytesOf, type Order, type Pfn, type Phys, pagesOf, pfnOf, physOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { Overcommit } from '../kernel/overcommit.ts';
 import type { FileHandle, Vfs } from '../kernel/vfs.ts';
 import { STEP } from '../machine/cpu.ts';
 import { MOVABLE } from '../machine/pageblock.ts';
-import { FILL_BYTES } from '../machine/stamps.ts';
 import type { Task } from '../sched/task.ts';
 import { DIRTY, PageCache, PINNED, UPTODATE } from './page_cache.ts';
+import { type BlockCharges, ShmemAccounts } from './shmem_acct.ts';
 import {
   F_SEAL_FUTURE_WRITE,
   F_SEAL_GROW,
@@ -40,18 +42,20 @@ export const SIZE_MAX = 2 ** 53;
 export class Shmem {
   readonly inodes: InodeTable;
   readonly cache: PageCache;
+  readonly accounts: ShmemAccounts;
   readonly kind: number;
   readonly #kernel: Kernel;
   readonly #vfs: Vfs;
 
-  /** Whether the caller may be charged for a block of a file; absent where nobody has a limit. */
-  mayCharge: ((inode: InodeHandle, order: Order) => boolean) | undefined;
+  /** Absent where nobody has a limit. */
+  charges: BlockCharges | undefined;
 
-  constructor(kernel: Kernel, vfs: Vfs) {
+  constructor(kernel: Kernel, vfs: Vfs, overcommit: Overcommit) {
     this.#kernel = kernel;
     this.#vfs = vfs;
     this.inodes = new InodeTable(kernel);
     this.cache = new PageCache(kernel, this.inodes);
+    this.accounts = new ShmemAccounts(kernel, vfs, this.inodes, overcommit);
     this.kind = vfs.registerKind({
       name: 'shmem',
       release: (_task, _file, inode) => {
@@ -120,51 +124,6 @@ export class Shmem {
     return done > 0 ? done : err;
   }
 
-  /**
-   * The first 8 bytes of a pattern at every multiple of a distance, stored through a shared mapping, as far as the file
-   * goes: 0 or -ENOMEM. A block that was a hole is stamped where no place of it reaches into the next.
-   */
-  fillMapped(
-    inode: InodeHandle,
-    every: number,
-    contents: (at: number, bytes: number) => Uint8Array,
-    seed: number,
-  ): number {
-    const size = this.inodes.size(inode);
-    for (let at = 0; at + FILL_BYTES <= size; ) {
-      const index = Math.floor(at / PAGE_SIZE);
-      const isHole = this.cache.find(inode, index) === -1;
-      const folio = this.usePage(inode, index);
-      if (folio < 0) return folio;
-      const first = this.cache.index(folio as Pfn);
-      const pages = pagesOf(this.cache.order(folio as Pfn));
-      const end = (first + pages) * PAGE_SIZE;
-      if (isHole && at % PAGE_SIZE === 0 && every % FILL_BYTES === 0 && every < 2 ** 32 && end <= size) {
-        this.#kernel.machine.ram.stampPages(folio as Pfn, pages, { seed, every, index: first });
-        at = Math.ceil(end / every) * every;
-        continue;
-      }
-      const err = this.storeMapped(inode, at, contents(at, FILL_BYTES));
-      if (err !== 0) return err;
-      at += every;
-    }
-    return 0;
-  }
-
-  /** Stores through a shared mapping: 0, -ENOMEM, or -EFAULT beyond the last page (SIGBUS). @kernel shmem_fault */
-  storeMapped(inode: InodeHandle, at: number, bytes: Uint8Array): number {
-    if (Math.ceil((at + bytes.length) / PAGE_SIZE) > Math.ceil(this.inodes.size(inode) / PAGE_SIZE))
-      return -ERRNO.EFAULT;
-    for (let done = 0; done < bytes.length; ) {
-      const chunk = Math.min(bytes.length - done, PAGE_SIZE - ((at + done) % PAGE_SIZE));
-      const folio = this.usePage(inode, Math.floor((at + done) / PAGE_SIZE));
-      if (folio < 0) return folio;
-      this.#store(folio as Pfn, at + done, bytes.subarray(done, done + chunk));
-      done += chunk;
-    }
-    return 0;
-  }
-
   /** At most `bytes` bytes from `at`: fewer at the end of the file, zeroes for holes. @kernel shmem_file_read_iter */
   read(inode: InodeHandle, at: number, bytes: number): Uint8Array {
     const length = Math.max(Math.min(bytes, this.inodes.size(inode) - at), 0);
@@ -193,6 +152,7 @@ export class Shmem {
       (bytes > size && (seals & F_SEAL_GROW) !== 0);
     if (!refused) {
       if (bytes < size) this.#dropFrom(inode, bytes);
+      else if (bytes === size) this.accounts.recalc(inode, 0);
       inodes.setSize(inode, bytes);
     }
     inodes.lock.unlock(task, inode);
@@ -209,27 +169,43 @@ export class Shmem {
     return err;
   }
 
-  /** The folio of a page, there and up to date: made and zeroed where it must be, and dirty from here on; or -ENOMEM. */
-  usePage(inode: InodeHandle, index: number): Pfn | number {
-    const folio = this.getFolio(inode, index);
+  /** The folio of a page, there and up to date, made and zeroed where it must be, and dirty from here on; or as getFolio. */
+  usePage(inode: InodeHandle, index: number, mapped = 0): Pfn | number {
+    const folio = this.getFolio(inode, index, mapped);
     if (folio < 0) return folio;
     this.makeUptodate(folio as Pfn);
     this.cache.mark(folio as Pfn, DIRTY);
     return folio;
   }
 
-  /** The folio of a page, allocated where there is none; or -ENOMEM. @kernel shmem_get_folio */
-  getFolio(inode: InodeHandle, index: number): Pfn | number {
+  /**
+   * The folio of a page, allocated where there is none; or -ENOMEM, -ENOSPC. `mapped`: pages that the caller has mapped.
+   * @kernel shmem_get_folio
+   */
+  getFolio(inode: InodeHandle, index: number, mapped = 0): Pfn | number {
     const found = this.cache.find(inode, index);
     if (found !== -1) return found;
+    const folio = this.#allocFolio(inode, index, mapped);
+    this.accounts.recalc(inode, folio < 0 ? 0 : pagesOf(this.cache.order(folio as Pfn)));
+    return folio;
+  }
+
+  /** Charged, accounted for and put into the file; the inode does not know what it accounts for. @kernel shmem_alloc_and_add_folio */
+  #allocFolio(inode: InodeHandle, index: number, mapped: number): Pfn | number {
     const { pages } = this.#kernel;
     for (let order = this.#orderFor(inode, index); ; order = 0) {
       const folio = pages.alloc(order as Order, this.cache.owner, FOLIO, MOVES);
       if (folio === -1 && order > 0) continue;
       if (folio === -1) return -ERRNO.ENOMEM;
-      if (this.mayCharge?.(inode, order as Order) === false) {
+      if (this.charges?.charge(inode, order as Order) === false) {
         pages.put(folio);
         return -ERRNO.ENOMEM;
+      }
+      if (!this.accounts.mayAllocate(inode, pagesOf(order as Order), mapped)) {
+        this.charges?.uncharge(inode, order as Order);
+        pages.put(folio);
+        if (order > 0) continue;
+        return -ERRNO.ENOSPC;
       }
       this.insert(inode, index - (index % 2 ** order), folio, 0);
       return folio;
@@ -266,6 +242,7 @@ export class Shmem {
     for (const inode of this.inodes.all()) {
       for (const folio of this.cache.of(inode)) {
         if (this.cache.has(folio, DIRTY | PINNED)) continue;
+        this.cache.reclaimed += pagesOf(this.cache.order(folio));
         this.drop(inode as InodeHandle, folio);
         reclaimed++;
       }
@@ -318,11 +295,16 @@ export class Shmem {
     }
     if ((seals & F_SEAL_GROW) !== 0 && end > inodes.size(inode)) return -ERRNO.EPERM;
     const first = Math.floor(start / PAGE_SIZE);
-    for (let index = first; index < Math.ceil(end / PAGE_SIZE); index++) {
+    for (let index = first; index < Math.ceil(end / PAGE_SIZE); ) {
+      const isHole = this.cache.find(inode, index) === -1;
       const folio = this.getFolio(inode, index);
-      if (folio >= 0) continue;
-      this.#undoFallocate(inode, first, index);
-      return folio === -ERRNO.ENOMEM ? -ERRNO.ENOSPC : folio;
+      if (folio < 0) {
+        this.#undoFallocate(inode, first, index);
+        return folio === -ERRNO.ENOMEM ? -ERRNO.ENOSPC : folio;
+      }
+      // What an earlier call allocated is not this one's to undo.
+      if (!isHole) this.makeUptodate(folio as Pfn);
+      index = this.cache.index(folio as Pfn) + pagesOf(this.cache.order(folio as Pfn));
     }
     if (end > inodes.size(inode)) inodes.setSize(inode, end);
     return 0;
@@ -335,6 +317,7 @@ export class Shmem {
       const inside = index >= first && index + pagesOf(this.cache.order(folio)) <= end;
       if (inside && !this.cache.has(folio, UPTODATE)) this.drop(inode, folio);
     }
+    this.accounts.recalc(inode, 0);
   }
 
   /** Whole folios in the range go, the rest of it is zeroed. */
@@ -346,6 +329,7 @@ export class Shmem {
       if (from >= start && to <= end) this.drop(inode, folio);
       else this.#zero(folio, Math.max(from, start), Math.min(to, end));
     }
+    this.accounts.recalc(inode, 0);
   }
 
   #dropFrom(inode: InodeHandle, bytes: number): void {
@@ -379,6 +363,7 @@ export class Shmem {
     if (this.inodes.files(inode) > 0 || this.inodes.links(inode) > 0) return;
     this.#kernel.charge(STEP.inodeFreed, 1);
     for (const folio of this.cache.of(inode)) this.drop(inode, folio);
+    this.accounts.recalc(inode, 0);
     this.inodes.free(inode);
   }
 }

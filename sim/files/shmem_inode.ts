@@ -2,7 +2,7 @@
  * Inodes of shmem files: records of the shmem_inode_cache slab whose fields lie in columns.
  *
  *   row   size (2 words) | seals | mode | links, state | first folio + 1 | orders of folios | pages | holder of i_rwsem |
- *         struct files | writable shared mappings | owner
+ *         struct files | writable shared mappings | owner | pages accounted for
  *
  * state: the mapping is frozen (SHMEM_F_MAPPING_FROZEN), the order that folios are wanted in.
  */
@@ -41,6 +41,7 @@ const MUTEX = 8;
 const FILES = 9;
 const MAPPINGS = 10;
 const OWNER = 11;
+const ALLOCED = 12;
 
 const FROZEN = 1;
 const LINKS_SHIFT = 1;
@@ -134,6 +135,15 @@ export class InodeTable implements Mapping {
 
   addPages(inode: InodeHandle, pages: number): void {
     this.#set(inode, PAGES, this.#get(inode, PAGES) + pages);
+  }
+
+  /** Pages that it accounts for (shmem_acct.ts). */
+  alloced(inode: InodeHandle): number {
+    return this.#get(inode, ALLOCED);
+  }
+
+  setAlloced(inode: InodeHandle, pages: number): void {
+    this.#set(inode, ALLOCED, pages);
   }
 
   /** Struct files over it. */

@@ -196,7 +196,7 @@ const REST: readonly FunctionList[] = [
   ),
   list('fs/file_table.c', '', 'fput __fput file_free files_maxfiles_init'),
   list('include/linux/fs.h', '', 'get_file'),
-  list('mm/mm_init.c', '', 'mm_core_init init_cma_reserved_pageblock'),
+  list('mm/mm_init.c', '', 'mm_core_init mm_compute_batch init_cma_reserved_pageblock'),
   list('mm/mm_init.c', 'v6.19 to v7.1', 'memmap_init_kho_scratch_pages'),
   list('mm/mm_init.c', 'v7.3', 'init_deferred_page'),
   list('include/linux/memblock.h', '', 'memblock_reserve memblock_reserve_kern'),
@@ -238,11 +238,21 @@ const REST: readonly FunctionList[] = [
     'mm/shmem.c',
     '',
     `shmem_add_to_page_cache shmem_file_setup shmem_file_write_iter shmem_file_read_iter shmem_fault shmem_setattr
-     shmem_fallocate shmem_get_folio shmem_evict_inode shmem_undo_range`,
+     shmem_fallocate shmem_get_folio shmem_alloc_and_add_folio shmem_inode_acct_blocks shmem_recalc_inode
+     shmem_evict_inode shmem_undo_range`,
   ),
   list('include/linux/shmem_fs.h', '', 'shmem_freeze'),
   list('mm/memfd.c', '', 'memfd_add_seals'),
   list('mm/memcontrol.c', '', 'mem_cgroup_charge mem_cgroup_out_of_memory'),
+  list('include/linux/memcontrol.h', '', 'mem_cgroup_uncharge'),
+  list(
+    'mm/util.c',
+    '',
+    `overcommit_policy_handler overcommit_ratio_handler overcommit_kbytes_handler vm_commit_limit
+     vm_memory_committed __vm_enough_memory`,
+  ),
+  list('include/linux/mman.h', '', 'vm_acct_memory vm_unacct_memory'),
+  list('mm/mmap.c', '', 'init_user_reserve init_admin_reserve'),
   list('mm/gup.c', '', 'check_and_migrate_movable_folios'),
   list('mm/vmscan.c', '', 'shrink_folio_list'),
   list('arch/x86/lib/csum-partial_64.c', '', 'csum_partial'),

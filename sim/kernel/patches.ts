@@ -225,6 +225,13 @@ export const MEMFD_UNWIND = patch({
   subject: 'a failed retrieve frees the folios that are left',
 });
 
+/** A folio is accounted for by its pages, and leaves the page cache where that is refused. MEMFD-ACCT. */
+export const MEMFD_ACCT = patch({
+  name: 'memfd-acct',
+  subject: 'folios count by their pages, and one that is not accounted for leaves the page cache',
+  date: '2026-03-26',
+});
+
 // LUO core and sessions: after the locking series.
 
 export const GET_NAME = patch({
@@ -349,6 +356,7 @@ export const PATCHES: readonly Patch[] = [
   MEMFD_SEALS,
   MEMFD_DIRTY,
   MEMFD_UNWIND,
+  MEMFD_ACCT,
   SERIALIZE_RWSEM,
   RETRIEVE_LOCK,
   DIRECTION_CHECK,

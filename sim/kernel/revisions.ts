@@ -36,6 +36,7 @@ import {
   KHO_RESTORE_ANY_ORDER,
   KHO_SCRATCH_ALIGN,
   LUO_SER,
+  MEMFD_ACCT,
   MEMFD_DIRTY,
   MEMFD_SEALS,
   MEMFD_UNWIND,
@@ -213,6 +214,7 @@ const V7_0_PATCHES: readonly Patch[] = [
   MEMFD_SEALS,
   MEMFD_DIRTY,
   MEMFD_UNWIND,
+  MEMFD_ACCT,
 ];
 /** The locking series of May 2026 and its neighbours, backported to 7.1.y. */
 export const LOCKING_SERIES: readonly Patch[] = [

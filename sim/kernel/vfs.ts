@@ -15,6 +15,7 @@ import { definePoint } from '../base/point.ts';
 import type { Phys } from '../base/units.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
+import type { Stateful } from '../machine/journal.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from './kernel.ts';
@@ -62,7 +63,7 @@ export const O_LARGEFILE = 0o100000;
 /** Names a file without opening it: most calls answer -EBADF. */
 export const O_PATH = 0o10000000;
 
-export class Vfs {
+export class Vfs implements Stateful {
   readonly #kernel: Kernel;
   readonly #filp: SlabCache;
   readonly #dentries: SlabCache;
@@ -79,6 +80,15 @@ export class Vfs {
     this.#filp = kernel.slab('filp', FILP_BYTES, ROW);
     this.#dentries = kernel.slab('dentry', DENTRY_BYTES);
     this.#seldom = this.#filp.records('file->f_pos, dentry', SELDOM, true);
+    kernel.machine.journal.enlist(this);
+  }
+
+  capture(): unknown {
+    return this.fileMax;
+  }
+
+  reinstate(state: unknown): void {
+    this.fileMax = state as number;
   }
 
   /** Struct files that exist. */

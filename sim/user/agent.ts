@@ -205,6 +205,12 @@ export class Agent implements Iterator<Point, number, void> {
         return processCalls.setLimit(thread, action.files);
       case 'file-max':
         return processCalls.setFileMax(thread, action.files);
+      case 'overcommit-memory':
+        return processCalls.setOvercommitMemory(thread, action.policy);
+      case 'overcommit-ratio':
+        return processCalls.setOvercommitRatio(thread, action.percent);
+      case 'overcommit-kbytes':
+        return processCalls.setOvercommitKbytes(thread, action.kbytes);
       case 'memory-max':
         return processCalls.setMemoryMax(thread, action.bytes);
       case 'drop-privileges':

@@ -9,8 +9,9 @@
  * Charges go with the pages, whoever takes them out of the file.
  */
 import { PAGE_SIZE } from '../base/limits.ts';
-import { pagesOf } from '../base/units.ts';
+import { type Order, pagesOf } from '../base/units.ts';
 import type { System } from '../boot/boot.ts';
+import type { BlockCharges } from '../files/shmem_acct.ts';
 import type { InodeHandle } from '../files/shmem_inode.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Process } from './process.ts';
@@ -21,7 +22,7 @@ interface Cgroup {
   readonly charged: ReadonlyMap<InodeHandle, number>;
 }
 
-export class MemoryCgroups implements Stateful {
+export class MemoryCgroups implements Stateful, BlockCharges {
   readonly #system: System;
   readonly #find: (name: string) => Process | undefined;
   #cgroups: ReadonlyMap<string, Cgroup> = new Map();
@@ -36,20 +37,21 @@ export class MemoryCgroups implements Stateful {
   setMax(process: Process, bytes: number): void {
     const pagesMax = Math.floor(bytes / PAGE_SIZE);
     this.#cgroups = new Map(this.#cgroups).set(process.name, { pagesMax, charged: new Map() });
-    this.#system.files.shmem.mayCharge = (inode, order) => this.#charge(inode, pagesOf(order));
+    this.#system.files.shmem.charges = this;
   }
 
   capture(): unknown {
-    return [this.#cgroups, this.#system.files.shmem.mayCharge];
+    return [this.#cgroups, this.#system.files.shmem.charges];
   }
 
   reinstate(state: unknown): void {
     const { shmem } = this.#system.files;
-    [this.#cgroups, shmem.mayCharge] = state as [ReadonlyMap<string, Cgroup>, typeof shmem.mayCharge];
+    [this.#cgroups, shmem.charges] = state as [ReadonlyMap<string, Cgroup>, typeof shmem.charges];
   }
 
   /** @kernel mem_cgroup_charge, mem_cgroup_out_of_memory @simplified of shmem pages alone; the only process of the cgroup is the victim */
-  #charge(inode: InodeHandle, pages: number): boolean {
+  charge(inode: InodeHandle, order: Order): boolean {
+    const pages = pagesOf(order);
     const { kernel, files } = this.#system;
     const { name } = kernel.sched.current;
     const cgroup = this.#cgroups.get(name);
@@ -74,5 +76,15 @@ export class MemoryCgroups implements Stateful {
     charged.set(inode, (charged.get(inode) ?? 0) + pages);
     this.#cgroups = new Map(this.#cgroups).set(name, { ...cgroup, charged });
     return true;
+  }
+
+  /** @kernel mem_cgroup_uncharge @simplified of a block that never came into its file; others go with the pages */
+  uncharge(inode: InodeHandle, order: Order): void {
+    const { name } = this.#system.kernel.sched.current;
+    const cgroup = this.#cgroups.get(name);
+    if (cgroup === undefined) return;
+    const charged = new Map(cgroup.charged);
+    charged.set(inode, (charged.get(inode) as number) - pagesOf(order));
+    this.#cgroups = new Map(this.#cgroups).set(name, { ...cgroup, charged });
   }
 }

@@ -3,6 +3,7 @@
  *
  *   setrlimit    RLIMIT_NOFILE, soft and hard in one: -EPERM above fs.nr_open, and for nobody above what it has
  *   memory.max   memory_cgroup.ts
+ *   /proc/sys    fs.file-max, vm.overcommit_* (kernel/overcommit.ts): root's, for the whole system
  *   setuid       root becomes nobody, for good: it opens no device of mode 0600, boots nothing, exceeds no fs.file-max
  *   kill         SIGKILL: threads of the process go on to the end of their calls, whatever lock they wait for, and then
  *                exit; only a page that is waited for never comes: the call that wants it answers -EFAULT. The last
@@ -59,6 +60,24 @@ export class ProcessCalls {
     if (!process.capable) return -ERRNO.EACCES;
     this.#system.vfs.fileMax = files;
     return 0;
+  }
+
+  /** A write to /proc/sys/vm/overcommit_memory: 0, -EACCES, -EINVAL. */
+  setOvercommitMemory({ process }: Thread, policy: number): number {
+    this.#system.kernel.enterSyscall();
+    return process.capable ? this.#system.overcommit.setPolicy(policy) : -ERRNO.EACCES;
+  }
+
+  /** A write to /proc/sys/vm/overcommit_ratio: 0, -EACCES, -EINVAL. */
+  setOvercommitRatio({ process }: Thread, percent: number): number {
+    this.#system.kernel.enterSyscall();
+    return process.capable ? this.#system.overcommit.setRatio(percent) : -ERRNO.EACCES;
+  }
+
+  /** A write to /proc/sys/vm/overcommit_kbytes: 0, -EACCES. */
+  setOvercommitKbytes({ process }: Thread, kbytes: number): number {
+    this.#system.kernel.enterSyscall();
+    return process.capable ? this.#system.overcommit.setKbytes(kbytes) : -ERRNO.EACCES;
   }
 
   /** UFFDIO_REGISTER of the pages that arguments lie in, or the end of it. */

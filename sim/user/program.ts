@@ -83,6 +83,10 @@ export type Action =
   | { readonly do: 'limit-files'; readonly files: number }
   /** A write to /proc/sys/fs/file-max. */
   | { readonly do: 'file-max'; readonly files: number }
+  /** Writes to /proc/sys/vm/overcommit_memory, overcommit_ratio and overcommit_kbytes. */
+  | { readonly do: 'overcommit-memory'; readonly policy: number }
+  | { readonly do: 'overcommit-ratio'; readonly percent: number }
+  | { readonly do: 'overcommit-kbytes'; readonly kbytes: number }
   /** memory.max of a cgroup that the process moves to: pages of memfds that it touches first are charged to it. */
   | { readonly do: 'memory-max'; readonly bytes: number }
   /** setuid: the process loses every capability, for good. */

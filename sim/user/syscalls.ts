@@ -21,6 +21,7 @@ import {
   F_SEAL_WRITE,
   type InodeHandle,
 } from '../files/shmem_inode.ts';
+import { fillMapped, storeMapped } from '../files/shmem_mapped.ts';
 import type { Contents } from '../files/shmem_write.ts';
 import { type FileHandle, O_ACCMODE, O_LARGEFILE, O_RDONLY } from '../kernel/vfs.ts';
 import { patternBytes } from './contents.ts';
@@ -193,16 +194,17 @@ export class Syscalls {
     const sealed = (files.shmem.inodes.seals(inode) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0;
     const readOnly = (vfs.flags(file as FileHandle) & O_ACCMODE) === O_RDONLY;
     if (sealed) return -ERRNO.EPERM;
-    return readOnly ? -ERRNO.EACCES : files.shmem.storeMapped(inode, at, bytes);
+    return readOnly ? -ERRNO.EACCES : storeMapped(kernel.machine.ram, files.shmem, inode, at, bytes);
   }
 
   /** Words of a pattern, stored through such a mapping at every multiple of a distance: 0, or as mmapStore. */
   mmapFill(thread: Thread, fd: number, every: number, seed: number): number {
     const refused = this.mmapStore(thread, fd, 0, new Uint8Array());
     if (refused !== 0) return refused;
-    const { shmem } = this.#system.files;
-    const inode = shmem.inodeOf(thread.process.opened(fd) as FileHandle);
-    return shmem.fillMapped(inode, every, (at, bytes) => patternBytes(seed, at, bytes), seed);
+    const { kernel, files } = this.#system;
+    const inode = files.shmem.inodeOf(thread.process.opened(fd) as FileHandle);
+    const contents = (at: number, bytes: number): Uint8Array => patternBytes(seed, at, bytes);
+    return fillMapped(kernel.machine.ram, files.shmem, inode, every, contents, seed);
   }
 
   /** The new position, or -EBADF, -EINVAL, -ESPIPE. */

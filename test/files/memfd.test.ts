@@ -87,6 +87,13 @@ describe('fallocate', () => {
     expect(user.allocate(fd, 0, 10 * 4096)).toBe(0);
     expect(user.stat(fd)).toMatchObject({ size: 10 * 4096, blocks: 80 });
   });
+
+  it('that finds no memory leaves what an earlier one allocated', () => {
+    const user = start(V7_3, [{ point: 'shmem_alloc_folio:folio', nth: 2 }]);
+    const fd = user.memfd();
+    expect([user.allocate(fd, 0, 4096), user.allocate(fd, 0, 4 * 4096)]).toEqual([0, -ERRNO.ENOSPC]);
+    expect(user.stat(fd)).toMatchObject({ size: 4096, blocks: 8 });
+  });
 });
 
 describe('memfds at the edges', () => {

@@ -41,3 +41,12 @@ it('a descriptor leads to the same file with close-on-exec and without', () => {
     expect([process.file(fd), process.closesOnExec(fd)]).toEqual([-9, false]);
   }
 });
+
+it('fs.file-max is what it was, after a rollback', () => {
+  const { vfs, kernel } = bootOn(machineFor());
+  const { fileMax } = vfs;
+  const mark = kernel.machine.mark();
+  vfs.fileMax = 3;
+  kernel.machine.rollback(mark);
+  expect([fileMax > 3, vfs.fileMax]).toEqual([true, fileMax]);
+});

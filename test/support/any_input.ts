@@ -114,6 +114,18 @@ export const ACTIONS: Readonly<Record<Verb, fc.Arbitrary<Action>>> = {
   'open-file': named('open-file', { kind: fc.constantFrom(...OPEN_KINDS) }),
   'limit-files': fc.record({ do: fc.constant('limit-files'), files: wholes }) as fc.Arbitrary<Action>,
   'file-max': fc.record({ do: fc.constant('file-max'), files: wholes }) as fc.Arbitrary<Action>,
+  'overcommit-memory': fc.record({
+    do: fc.constant('overcommit-memory'),
+    policy: wholes,
+  }) as fc.Arbitrary<Action>,
+  'overcommit-ratio': fc.record({
+    do: fc.constant('overcommit-ratio'),
+    percent: wholes,
+  }) as fc.Arbitrary<Action>,
+  'overcommit-kbytes': fc.record({
+    do: fc.constant('overcommit-kbytes'),
+    kbytes: wholes,
+  }) as fc.Arbitrary<Action>,
   'memory-max': fc.record({ do: fc.constant('memory-max'), bytes: wholes }) as fc.Arbitrary<Action>,
   'drop-privileges': fc.constant({ do: 'drop-privileges' }),
   'slow-pages': fc.constantFrom<Action>({ do: 'slow-pages', slow: 'on' }, { do: 'slow-pages', slow: 'off' }),
