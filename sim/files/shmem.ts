@@ -300,10 +300,12 @@ export class Shmem {
       const folio = this.getFolio(inode, index);
       if (folio < 0) {
         this.#undoFallocate(inode, first, index);
-        return folio === -ERRNO.ENOMEM ? -ERRNO.ENOSPC : folio;
+        return folio;
       }
       // What an earlier call allocated is not this one's to undo.
       if (!isHole) this.makeUptodate(folio as Pfn);
+      // Memory pressure is not to take it, though it holds nothing yet.
+      this.cache.mark(folio as Pfn, DIRTY);
       index = this.cache.index(folio as Pfn) + pagesOf(this.cache.order(folio as Pfn));
     }
     if (end > inodes.size(inode)) inodes.setSize(inode, end);

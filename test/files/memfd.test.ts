@@ -80,7 +80,7 @@ describe('fallocate', () => {
     const fd = user.memfd('kept');
     const before = user.stat(fd);
     const { nrFree } = user.system.kernel.buddy;
-    expect(user.allocate(fd, 0, 10 * 4096)).toBe(-ERRNO.ENOSPC);
+    expect(user.allocate(fd, 0, 10 * 4096)).toBe(-ERRNO.ENOMEM);
     expect(user.stat(fd)).toEqual(before);
     expect(user.system.kernel.buddy.nrFree).toBe(nrFree);
     expect([user.read(fd), owned(user)]).toEqual(['kept', []]);
@@ -91,8 +91,15 @@ describe('fallocate', () => {
   it('that finds no memory leaves what an earlier one allocated', () => {
     const user = start(V7_3, [{ point: 'shmem_alloc_folio:folio', nth: 2 }]);
     const fd = user.memfd();
-    expect([user.allocate(fd, 0, 4096), user.allocate(fd, 0, 4 * 4096)]).toEqual([0, -ERRNO.ENOSPC]);
+    expect([user.allocate(fd, 0, 4096), user.allocate(fd, 0, 4 * 4096)]).toEqual([0, -ERRNO.ENOMEM]);
     expect(user.stat(fd)).toMatchObject({ size: 4096, blocks: 8 });
+  });
+
+  it('gives memory that memory pressure does not take, though nothing was written', () => {
+    const user = start(V7_3);
+    const fd = user.memfd();
+    user.allocate(fd, 0, 3 * 4096);
+    expect([user.system.files.shmem.reclaim(), user.stat(fd).blocks]).toEqual([0, 24]);
   });
 });
 
