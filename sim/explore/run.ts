@@ -247,7 +247,9 @@ class Run implements Observer {
     const world = this.#world(system);
     for (const stage of program.stages) {
       for (const task of stage) this.#spawn(world, task);
-      if (stage.filter(creates).length > 1) this.#ordered = false;
+      const created = stage.map(createdBy);
+      if (created.filter((sessions) => sessions > 0).length > 1) this.#ordered = false;
+      system.luo.sessions.outgoing.expect(created.reduce((sum, sessions) => sum + sessions, 0));
       const end = kernel.sched.run();
       if (end.reason === 'blocked') {
         const waits = end.waits.map(({ task, lock, holders }) => {
@@ -335,7 +337,9 @@ class Run implements Observer {
   }
 }
 
-const creates = ({ actions }: TaskProgram): boolean => actions.some((action) => action.do === 'create');
+/** Sessions that a task is to create. */
+const createdBy = ({ actions }: TaskProgram): number =>
+  actions.reduce((sum, action) => sum + (action.do === 'create' ? action.names.count : 0), 0);
 
 /** What the kernel said before it gave the handover up, or last. */
 function whyCold({ bootKind, log: { lines } }: Kernel): string {

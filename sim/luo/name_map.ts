@@ -72,16 +72,17 @@ export class NameMap implements Stateful {
 
   /** Adds a session that was put on the list, which begins with `first` and has `live` sessions now. */
   add(session: SessionHandle, first: SessionHandle, live: number): void {
-    if ((this.#used + 1) * 2 > this.#mask + 1) this.#rebuild(first, live);
-    else this.#place(session);
+    const mask = this.#mask;
+    if ((this.#used + 1) * 2 <= mask + 1) this.#place(session);
+    // Twice the size where the sessions of the list need it; else only what was left behind goes.
+    else this.#rebuild(live * 4 > mask + 1 ? mask * 2 + 1 : mask, first);
   }
 
-  /** Takes the size for so many sessions at once, and not by and by. */
-  reserve(sessions: number): void {
-    if (this.#used > 0) return;
-    while (sessions * 2 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
-    this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
-    this.#end = NOWHERE;
+  /** Takes the size for so many sessions at once, and not by and by. The list begins with `first`. */
+  reserve(sessions: number, first: SessionHandle): void {
+    let mask = this.#mask;
+    while (sessions * 2 > mask + 1) mask = mask * 2 + 1;
+    if (mask !== this.#mask) this.#rebuild(mask, first);
   }
 
   capture(): unknown {
@@ -102,13 +103,12 @@ export class NameMap implements Stateful {
     this.#used++;
   }
 
-  /** Twice the size where the sessions of the list need it; else only what was left behind goes. */
-  #rebuild(first: SessionHandle, live: number): void {
+  /** New slots, with the sessions that are on the list. */
+  #rebuild(mask: number, first: SessionHandle): void {
     const old = this.#slots;
-    if (live * 4 > this.#mask + 1) this.#mask = this.#mask * 2 + 1;
-    this.#slots = new Column(this.#storage, this.#label, this.#mask + 1);
+    this.#mask = mask;
+    this.#slots = new Column(this.#storage, this.#label, mask + 1);
     this.#end = NOWHERE;
-    const mask = this.#mask;
     let used = 0;
     for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) {
       const place = this.#table.place(s);

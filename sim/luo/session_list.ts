@@ -92,9 +92,9 @@ export class SessionList implements Stateful, IndexedList {
     return 0;
   }
 
-  /** So many sessions may be about to join; with 0 nobody knows. */
-  expect(sessions: number): void {
-    this.#names.reserve(sessions);
+  /** So many sessions more may be about to join, as far as anybody knows. */
+  expect(more: number): void {
+    this.#names.reserve(this.count + more, this.head);
   }
 
   /** All sessions that were handed over have joined: 0, -EEXIST where a name is there twice, -ENOMEM. */
