@@ -18,7 +18,7 @@ import {
   MEMFD_V1_COMPATIBLE,
 } from '../files/memfd_abi.ts';
 import { loadVmalloc, vmallocBlocks } from '../kho/vmalloc.ts';
-import { LUO_FILE_SER, LUO_FILE_SET_SER } from '../luo/abi.ts';
+import { LUO_FILE_SER } from '../luo/abi.ts';
 import { type LuoFile, NO_FILE } from '../luo/file_table.ts';
 import type { SessionHandle } from '../luo/session_table.ts';
 import { fileShapeOf } from './store_shape.ts';
@@ -42,13 +42,18 @@ export function checkAddress(
   return good;
 }
 
-/** Whether the file set at `ser` is that of the session. */
-export function checkFiles(system: System, session: SessionHandle, ser: number, report: Report): boolean {
+/** Whether a file set of `count` files from the region at `head` on is that of the session. */
+export function checkFiles(
+  system: System,
+  session: SessionHandle,
+  head: number,
+  count: number,
+  report: Report,
+): boolean {
   const { kernel, luo } = system;
   const { sets, table } = luo.files;
   const { ram } = kernel.machine;
-  const count = ram.load64(ser + LUO_FILE_SET_SER.at.count);
-  let region = ram.load64(ser + LUO_FILE_SET_SER.at.files);
+  let region = head;
   if (count === 0 && region === 0 && sets.listed(session) === 0) return true;
   const name = luo.sessions.table.name(session);
   if (count !== sets.listed(session) || (count === 0 && region !== 0)) {

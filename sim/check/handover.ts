@@ -8,13 +8,13 @@
  * What was preserved at the jump is remembered as a Crossing: plain data, the same size for one block and a million.
  */
 import { PAGE_SIZE } from '../base/limits.ts';
-import { hex, type Phys, pfnOf } from '../base/units.ts';
+import { fromWords, hex, type Phys, pfnOf } from '../base/units.ts';
 import type { System } from '../boot/boot.ts';
 import { KEXEC_METADATA_NODE, KHO_SCRATCH } from '../kho/abi.ts';
 import { readKexecMetadata } from '../kho/metadata.ts';
 import type { Subtree } from '../kho/root_fdt.ts';
 import { walkIncoming } from '../kho/trackers.ts';
-import { LUO_FLB_HEADER_SER, LUO_FLB_PAGES, LUO_SESSION_SER } from '../luo/abi.ts';
+import { LUO_FILE_SET_SER, LUO_FLB_HEADER_SER, LUO_FLB_PAGES, LUO_SESSION_SER } from '../luo/abi.ts';
 import { NAME_WORDS, nameText } from '../luo/name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from '../luo/session_table.ts';
 import type { Ram } from '../machine/ram.ts';
@@ -165,6 +165,9 @@ function checkLuo(system: System, root: PublishedRoot, report: Report): void {
 }
 
 const SLOT = LUO_SESSION_SER;
+const NAME = SLOT.at.name / 4;
+const FILES = (SLOT.at.file_set_ser + LUO_FILE_SET_SER.at.files) / 4;
+const COUNT = (SLOT.at.file_set_ser + LUO_FILE_SET_SER.at.count) / 4;
 
 /** Slot i is session i: its name, and its files. */
 function checkSlots(system: System, chain: readonly Phys[], shape: StoreShape, report: Report): void {
@@ -187,12 +190,16 @@ function checkSlots(system: System, chain: readonly Phys[], shape: StoreShape, r
       report(`session block ${b} has sessions behind block ${partial}, which is not full`);
     if (count < perBlock && partial === -1) partial = b;
     for (let slot = block + headerBytes; slot < block + headerBytes + count * SLOT.size; slot += SLOT.size) {
-      const wrong = slotFault(ram, slot, table, session);
-      if (wrong !== undefined) {
-        report(`slot ${sum} of ${outgoing.count}: ${wrong}`);
+      const words = ram.view(slot, SLOT.size / 4);
+      const at = ram.viewAt;
+      const head = fromWords(words[at + FILES] as number, words[at + FILES + 1] as number);
+      const files = fromWords(words[at + COUNT] as number, words[at + COUNT + 1] as number);
+      // Names are compared up to the NUL, as the reader will.
+      if (session === NO_SESSION || !table.hasName(session, words, at + NAME)) {
+        report(`slot ${sum} of ${outgoing.count}: ${slotFault(ram, slot, table, session)}`);
         return;
       }
-      if (!checkFiles(system, session, slot + SLOT.at.file_set_ser, report)) return;
+      if (!checkFiles(system, session, head, files, report)) return;
       session = table.next(session);
       sum++;
     }
@@ -200,19 +207,12 @@ function checkSlots(system: System, chain: readonly Phys[], shape: StoreShape, r
   if (sum !== outgoing.count) report(`the blocks count ${sum} sessions, the list has ${outgoing.count}`);
 }
 
-/** Why a slot is not that of a session; undefined where it is. Names are compared up to the NUL, as the reader will. */
-function slotFault(ram: Ram, slot: number, table: SessionTable, session: SessionHandle): string | undefined {
-  if (session === NO_SESSION) return `"${storedName(ram, slot)}" is there, no session is left on the list`;
-  const name = ram.view(slot + SLOT.at.name, NAME_WORDS);
-  return table.hasName(session, name, ram.viewAt)
-    ? undefined
-    : `"${storedName(ram, slot)}" is there, the list has "${table.name(session)}"`;
-}
-
-function storedName(ram: Ram, slot: number): string {
-  const words = new Int32Array(NAME_WORDS);
-  ram.loadWords(slot + SLOT.at.name, words, 0, NAME_WORDS);
-  return nameText(words, 0);
+/** In which way a slot is not that of a session. */
+function slotFault(ram: Ram, slot: number, table: SessionTable, session: SessionHandle): string {
+  const stored = nameText(ram.view(slot + SLOT.at.name, NAME_WORDS), ram.viewAt);
+  return session === NO_SESSION
+    ? `"${stored}" is there, no session is left on the list`
+    : `"${stored}" is there, the list has "${table.name(session)}"`;
 }
 
 /** lib/test_kho.c: its tree, the list of its folios, and the folios. */
