@@ -17,6 +17,7 @@ import { checkIncoming } from '../check/preservation.ts';
 import { type Violation, Violations } from '../check/violation.ts';
 import type { BootOptions, Kernel } from '../kernel/kernel.ts';
 import { revisionByName } from '../kernel/revisions.ts';
+import { LUO_MAX_BLOCKS, LUO_SESSIONS_PER_BLOCK } from '../luo/abi.ts';
 import { Column } from '../machine/column.ts';
 import type { BootParams, Machine } from '../machine/machine.ts';
 import { Agent, type AgentMemory, agentBody, NO_DEVICE, type Observer, type World } from '../user/agent.ts';
@@ -245,11 +246,11 @@ class Run implements Observer {
     const { kernel } = system;
     if (kernel.state !== 'running') return;
     const world = this.#world(system);
+    const created = program.stages.flat().reduce((sum, task) => sum + createdBy(task), 0);
+    system.luo.sessions.outgoing.expect(Math.min(created, LUO_MAX_BLOCKS * LUO_SESSIONS_PER_BLOCK));
     for (const stage of program.stages) {
       for (const task of stage) this.#spawn(world, task);
-      const created = stage.map(createdBy);
-      if (created.filter((sessions) => sessions > 0).length > 1) this.#ordered = false;
-      system.luo.sessions.outgoing.expect(created.reduce((sum, sessions) => sum + sessions, 0));
+      if (stage.filter((task) => createdBy(task) > 0).length > 1) this.#ordered = false;
       const end = kernel.sched.run();
       if (end.reason === 'blocked') {
         const waits = end.waits.map(({ task, lock, holders }) => {

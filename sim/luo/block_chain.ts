@@ -150,14 +150,20 @@ export class IncomingBlockChain implements IncomingStore, Stateful {
   readonly #head: Phys;
   readonly #restoreFree: (address: Phys) => void;
   readonly freedOnFailure = false;
-  readonly room: number;
+  readonly capacity: number;
   #block: number;
   #slot = 0;
 
-  constructor(journal: Journal, ram: Ram, head: Phys, room: number, restoreFree: (address: Phys) => void) {
+  constructor(
+    journal: Journal,
+    ram: Ram,
+    head: Phys,
+    capacity: number,
+    restoreFree: (address: Phys) => void,
+  ) {
     this.#ram = ram;
     this.#head = head;
-    this.room = room;
+    this.capacity = capacity;
     this.#block = head;
     this.#restoreFree = restoreFree;
     journal.enlist(this);

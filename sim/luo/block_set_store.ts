@@ -83,14 +83,14 @@ export class BlockSetStore implements OutgoingStore {
 /** A chain that was taken over; deserializing reads it, and frees it whatever comes of that. */
 class IncomingBlockSet implements IncomingStore {
   readonly freedOnFailure = true;
-  readonly room: number;
+  readonly capacity: number;
   readonly #set: KhoBlockSet;
   readonly #it: KhoBlockSetIt;
   readonly #restoreFree: FreeBlock;
 
   constructor(set: KhoBlockSet, restoreFree: FreeBlock) {
     this.#set = set;
-    this.room = set.nblocks * set.perBlock;
+    this.capacity = set.nblocks * set.perBlock;
     this.#it = new KhoBlockSetIt(set);
     this.#restoreFree = restoreFree;
     set.table.kernel.machine.journal.enlist(this.#it);

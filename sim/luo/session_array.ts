@@ -111,7 +111,7 @@ export class IncomingSessionArray implements IncomingStore, Stateful {
   readonly #region: Phys;
   readonly #restoreFree: (address: Phys) => void;
   readonly freedOnFailure = false;
-  readonly room = 0;
+  readonly capacity = 0;
   #next = 0;
 
   constructor(journal: Journal, ram: Ram, region: Phys, restoreFree: (address: Phys) => void) {

@@ -80,7 +80,7 @@ export class SessionDeserializer implements Stateful {
     const store = this.#store;
     const { incoming } = this.#maker;
     if (!incoming.active || store === undefined) return 0;
-    incoming.expect(store.room);
+    incoming.expect(store.capacity);
     let err = 0;
     for (let slot = store.nextSlot(); slot !== 0; slot = store.nextSlot()) {
       const one = this.#deserializeOne(task, slot);

@@ -40,8 +40,8 @@ export type OpenIncoming = (head: Phys) => IncomingStore | number;
 export interface IncomingStore {
   /** Whether a deserialization that failed gives the regions back, too; else they stay reserved for ever. */
   readonly freedOnFailure: boolean;
-  /** Sessions that its regions have room for, as far as they were looked at early; 0 where they were not. */
-  readonly room: number;
+  /** Sessions that its regions have room for, as far as those were looked at early; 0 where they were not. */
+  readonly capacity: number;
   /** Address of the next filled slot, 0 at the end. */
   nextSlot(): number;
   /** Gives every region back to the allocator. */

@@ -57,8 +57,8 @@ export function roundTripLaw(make: () => StoreUnderTest, counts: fc.Arbitrary<nu
       store.outgoing.commit(count);
       const regions = store.outgoing.regions();
       const incoming = store.incoming();
-      // It knows nothing yet, or room enough.
-      if (incoming.room !== 0) expect(incoming.room).toBeGreaterThanOrEqual(count);
+      // It knows nothing yet, or of enough.
+      if (incoming.capacity !== 0) expect(incoming.capacity).toBeGreaterThanOrEqual(count);
       for (let n = 0; n < count; n++) {
         const slot = incoming.nextSlot();
         const inside = regions.some(
