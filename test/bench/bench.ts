@@ -34,6 +34,8 @@ const FIT_CYCLES: readonly (readonly [sessions: number, cycles: number])[] = [
   [1_000_000, 5],
 ];
 const FIT_LAST_CYCLES = 3;
+/** Cycles of one session: what they take does not depend on the size. */
+const FIXED_CYCLES = 200;
 
 // --- the child: one program, a few cycles, a line of JSON -----------------------------------------------------------
 
@@ -173,8 +175,16 @@ function besideFloor(sessions: number, repeat: number): void {
   print();
 }
 
+/** Median of a phase, or of several together, in nanoseconds. */
+const medianNs = (cycles: readonly Cycle[], names: readonly string[]): number =>
+  figure(cycles.map((cycle) => sumOf(cycle, names))).median * 1e6;
+
 function growth(largest: number): void {
-  print('luosim over sizes, warm, ns a session of processor time, and the fit time = a * sessions^b');
+  print(
+    'luosim over sizes, warm, ns a session of processor time, and the fit time = fixed + a * sessions^b,',
+  );
+  print('where fixed is what one session takes');
+  const one = cyclesOf('luosim', 1, FIXED_CYCLES).slice(FIXED_CYCLES / 2);
   const sizes = [
     ...FIT_CYCLES.filter(([sessions]) => sessions < largest),
     [largest, FIT_LAST_CYCLES] as const,
@@ -183,15 +193,14 @@ function growth(largest: number): void {
     const late = cyclesOf('luosim', sessions, cycles).slice(Math.floor(cycles / 2));
     return { sessions, late };
   });
-  const heads = [...sizes.map(([sessions]) => grouped(sessions)), 'exponent', 'residual'];
+  const heads = ['fixed, us', ...sizes.map(([sessions]) => grouped(sessions)), 'exponent', 'residual'];
   print(`  ${''.padEnd(14)}${heads.map((head) => head.padStart(12)).join('')}`);
   for (const names of [...WHOLE.map((name) => [name]), FIVE, WHOLE]) {
-    const line = points.map(({ sessions, late }): [number, number] => [
-      sessions,
-      Math.max(figure(late.map((cycle) => sumOf(cycle, names))).median * 1e6, 1),
-    ]);
-    const { exponent, residual } = curve(line);
-    const cells = [...line.map(([x, y]) => grouped(y / x)), exponent.toFixed(3), times(residual)];
+    const fixed = medianNs(one, names);
+    const line = points.map(({ sessions, late }): [number, number] => [sessions, medianNs(late, names)]);
+    const { exponent, residual } = curve(line.map(([x, y]) => [x, Math.max(y - fixed, 1)]));
+    const each = line.map(([x, y]) => grouped(y / x));
+    const cells = [grouped(fixed / 1000), ...each, exponent.toFixed(3), times(residual)];
     const label = names.length === 1 ? names[0] : names.length === FIVE.length ? 'the five' : 'whole cycle';
     const inside = exponent >= 0.95 && exponent <= 1.12 ? '' : '   not in 0.95 to 1.12';
     print(`  ${(label ?? '').padEnd(14)}${cells.map((cell) => cell.padStart(12)).join('')}${inside}`);
