@@ -276,9 +276,6 @@ export class Kho implements Stateful {
     this.scratch = taken.areas;
     this.scratchArrayPhys = taken.arrayPhys;
     writeScratchArray(machine.ram, taken.arrayPhys, taken.areas);
-    const mib = (i: number): number => (taken.areas[i]?.bytes ?? 0) / 2 ** 20;
-    if (options.scratch !== undefined && !('percent' in options.scratch)) return;
-    this.#print(`scratch areas: lowmem: ${mib(0)}MiB global: ${mib(1)}MiB pernode: ${mib(2)}MiB`);
   }
 
   /**
