@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../sim/kernel/kernel.ts';
-import { NAME_WORDS, putName } from '../../sim/luo/name.ts';
+import { NAME_WORDS, NameHasher, putName } from '../../sim/luo/name.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
 import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/session_table.ts';
 import { bareKernel } from '../support/system.ts';
@@ -134,6 +134,42 @@ describe('the sessions of two lists', () => {
         list.append(asked);
         expect(list.scan(nameOf(late), 0)).toBe(asked);
       }
+    }
+  });
+
+  it('are found behind what has left under their name', () => {
+    const { table, lists } = makeLists();
+    const [list] = lists;
+    const [gone, freed, last, asked] = Array.from({ length: 4 }, () => table.alloc(nameOf(1), 0)) as [
+      SessionHandle,
+      SessionHandle,
+      SessionHandle,
+      SessionHandle,
+    ];
+    for (const session of [gone, freed, last]) {
+      expect(list.taken(asked)).toBe(false);
+      list.append(session);
+      expect([list.scan(nameOf(1), 0), list.taken(asked)]).toEqual([session, true]);
+      if (session !== last) list.unlink(session);
+      if (session === freed) table.free(session);
+    }
+  });
+
+  it('are found in the first slots where their place is the last, at every size', () => {
+    const { table, lists } = makeLists();
+    const [list] = lists;
+    const hasher = new NameHasher();
+    const names: Int32Array[] = [];
+    for (let i = 1; names.length < 6; i += 2) {
+      hasher.set(nameOf(i), 0);
+      if ((hasher.place & 4095) === 4095) names.push(nameOf(i));
+    }
+    const sessions = names.map((name) => table.alloc(name, 0));
+    for (const session of sessions) list.append(session);
+    for (const more of [0, 600, 1200]) {
+      list.expect(more);
+      expect(names.map((name) => list.scan(name, 0))).toEqual(sessions);
+      expect(names.map((name) => list.taken(table.alloc(name, 0)))).toEqual(names.map(() => true));
     }
   });
 
