@@ -137,6 +137,47 @@ describe('the sessions of two lists', () => {
     }
   });
 
+  it('are found after the map has grown under a mark, however often that is taken back', () => {
+    const { table, lists, kernel } = makeLists();
+    const [list] = lists;
+    const { journal } = kernel.machine;
+    const sessions: SessionHandle[] = [];
+    const more = (n: number): void => {
+      for (; n > 0; n--) {
+        const session = table.alloc(nameOf(sessions.length), 0);
+        list.append(session);
+        sessions.push(session);
+      }
+    };
+    const found = (): SessionHandle[] => sessions.map((_, i) => list.scan(nameOf(i), 0));
+    for (const kept of [400, 60, 80, 450]) {
+      more(kept);
+      const mark = journal.mark();
+      for (const _ of [1, 2]) {
+        const { length } = sessions;
+        more(600);
+        expect(found()).toEqual(sessions);
+        journal.rollback(mark);
+        expect(list.scan(nameOf(length), 0)).toBe(NO_SESSION);
+        sessions.length = length;
+        expect(found()).toEqual(sessions);
+      }
+      journal.forget();
+    }
+  });
+
+  it('take the memory of one map, and of those before it only where a mark may bring them back', () => {
+    for (const marked of [false, true]) {
+      const { table, lists, kernel } = makeLists();
+      const [list] = lists;
+      list.append(table.alloc(nameOf(1), 0));
+      const { taken } = kernel.machine.pool;
+      if (marked) kernel.machine.journal.mark();
+      for (const more of [600, 1200, 2400]) list.expect(more);
+      expect(kernel.machine.pool.taken - taken).toBe(marked ? 3 : 0);
+    }
+  });
+
   it('are found behind what has left under their name', () => {
     const { table, lists } = makeLists();
     const [list] = lists;
