@@ -46,6 +46,16 @@ test('a chain waits in order, however long, and is one operation and one wait de
   }
 });
 
+test('what comes after a wait may be a generator, and its result is the last', () => {
+  const slowly = function* (n: number): Op<number> {
+    yield THERE;
+    return n * 10;
+  };
+  const once = (n: number): Answer => (n < 10 ? slowly(n) : -1);
+  const points = [HERE, THERE, THERE];
+  expect(ran(after(waits(2) as Op<number>, undefined, once))).toEqual({ points, result: 20 });
+});
+
 test('what is thrown behind a wait passes through', () => {
   const op = after(giveWay(HERE), undefined, () => {
     throw new RangeError('behind');
