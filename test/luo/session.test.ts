@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { settle } from '../../sim/base/answer.ts';
 import { Decisions } from '../../sim/base/decisions.ts';
 import { ERRNO } from '../../sim/base/errno.ts';
+import { definePoint, pointName } from '../../sim/base/point.ts';
 import { type Phys, pfnOf } from '../../sim/base/units.ts';
 import { readPublishedLuo, readPublishedRoot } from '../../sim/check/chain.ts';
 import { REVISIONS, type Revision } from '../../sim/kernel/revisions.ts';
@@ -19,6 +20,7 @@ import { bootOn, inTask, jump, machineFor, type TestMachine } from '../support/s
 
 /** Over the edge of a one-page block. */
 const SESSIONS = 53;
+const INSIDE = definePoint('session_test', 'inside');
 const NAMES = Array.from({ length: SESSIONS }, (_, i) => `s${i}`);
 
 function callerOn(revision: Revision, test: TestMachine = {}): Caller {
@@ -166,9 +168,16 @@ it.each(ALL)('%s: a close that waits for a reboot which fails closes', (_name, r
     const { system, process } = user;
     const { sched, log, machine } = system.kernel;
     const mark = machine.mark();
+    let waited = 0;
     for (let seed = 0; seed < 8; seed++) {
       machine.decisions = Decisions.seeded(`${seed}`, [{ point: 'luo_session_freeze_one:freeze', nth: 0 }]);
       expect(system.kexec.fileLoad()).toBe(0);
+      // While somebody is inside the hook waits, and whoever comes later waits behind it.
+      sched.spawn('inside', function* (task) {
+        expect(system.luo.sessions.tryEnter(task)).toBe(true);
+        for (let i = 0; i < 6; i++) yield INSIDE;
+        system.luo.sessions.leave(task);
+      });
       const reboot = sched.spawn('reboot', (task) => system.kexec.reboot(task));
       const close = sched.spawn('close', function* (task) {
         return yield* settle(dropFile(system, task, process.detach(fd) as FileHandle));
@@ -177,8 +186,10 @@ it.each(ALL)('%s: a close that waits for a reboot which fails closes', (_name, r
       expect([reboot.result, close.result, close.held, log.warnings]).toEqual([-ERRNO.EIO, 0, [], 0]);
       const { incoming, outgoing } = system.luo.sessions;
       expect([incoming.count, outgoing.count]).toEqual([0, 1]);
+      if (close.point !== undefined && pointName(close.point) === 'down_read:wait') waited++;
       machine.rollback(mark);
     }
+    expect(waited > 0).toBe(system.luo.sessions.serializeRwsem !== undefined);
   }
 });
 

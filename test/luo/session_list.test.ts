@@ -156,6 +156,20 @@ describe('a list of sessions', () => {
     expect(list.scan(long, 0)).toBe(NO_SESSION);
   });
 
+  it('compares a name up to the word of its NUL, whatever stands behind', () => {
+    const { table } = pair();
+    for (let length = 1; length <= 63; length++) {
+      const words = new Int32Array(NAME_WORDS);
+      putName(words, 0, new TextEncoder().encode('x'.repeat(length)));
+      const session = table.alloc(words, 0);
+      const end = (length >> 2) + 1;
+      words.fill(-1, end);
+      expect([length, table.hasName(session, words, 0)]).toEqual([length, true]);
+      words[end - 1] = (words[end - 1] as number) ^ 1;
+      expect([length, table.hasName(session, words, 0)]).toEqual([length, false]);
+    }
+  });
+
   it('takes memory for the second half of names only where one is long', () => {
     const pieces = [(i: number) => `s${i}`, (i: number) => `${'y'.repeat(40)}${i}`].map((text) => {
       const { table, kernel } = pair();
