@@ -85,9 +85,10 @@ describe('a call that had not answered at the jump', () => {
     model.called(q, 'create', 5);
     model.jumped();
     expect([...model.uncertain].sort()).toEqual([1, 5]);
-    model.answered(p, 'retrieve', 1, -2);
+    const other = thread('r', 9);
+    model.answered(other, 'retrieve', 1, -2);
     expect(namesOf(model.incoming)).toEqual([0]);
-    model.answered(q, 'retrieve', 5, 3);
+    model.answered(other, 'retrieve', 5, 3);
     expect(namesOf(model.incoming)).toEqual([0, 5]);
     expect(violations.all).toEqual([]);
     model.jumped();
@@ -105,6 +106,9 @@ describe('a session of the last kernel', () => {
     model.answered(p, 'retrieve', 0, 3);
     model.answered(p, 'close', 0, 0);
     expect(namesOf(model.incoming)).toEqual([]);
+    model.answered(p, 'create', 0, 3);
+    model.answered(p, 'close', 0, 0);
+    expect(namesOf(model.outgoing)).toEqual([]);
     expect(violations.all).toEqual([]);
   });
 
