@@ -11,7 +11,15 @@ import { nameText } from '../../sim/luo/name.ts';
 import { Thread } from '../../sim/user/process.ts';
 import { COPY_OUT } from '../../sim/user/uaccess.ts';
 import { runs } from '../support/seed.ts';
-import { type Answer, type Call, expected, GET_NAME, INTERFACES } from './ioctl_model.ts';
+import {
+  type Answer,
+  type Call,
+  expected,
+  GET_NAME,
+  INTERFACES,
+  PRESERVE_FD,
+  RETRIEVE,
+} from './ioctl_model.ts';
 import {
   argumentOf,
   CHANGES,
@@ -172,7 +180,7 @@ describe.each(REVISIONS.map((revision) => [revision.name, revision] as const))('
         for (const [what, change] of [['nothing', (call: Call) => call] as const, ...changes]) {
           const call = change(goodCall(target, command));
           const { result } = expected(rules, KNOWN, call);
-          const points = world.waits(call);
+          const { points } = world.waits(call);
           const waits = points.includes(COPY_OUT);
           if (EARLY.includes(what)) expect(points.length).toBeLessThanOrEqual(1);
           if (result !== -EFAULT) {
@@ -183,6 +191,18 @@ describe.each(REVISIONS.map((revision) => [revision.name, revision] as const))('
               result === 0,
             ]);
           }
+        }
+      }
+    }
+  });
+
+  it('waits no more once its caller is killed, and says EFAULT whatever else is wrong', () => {
+    for (const target of ['device', 'incoming', 'outgoing'] as const) {
+      for (const change of [(call: Call) => call, CHANGES['one short'] as Change]) {
+        const call = change(goodCall(target, target === 'device' ? RETRIEVE : PRESERVE_FD));
+        for (let killed = world.waits(call).points.length; killed > 0; killed--) {
+          const { points, result } = world.waits(call, killed);
+          expect([target, points.length, result]).toEqual([target, killed, -EFAULT]);
         }
       }
     }

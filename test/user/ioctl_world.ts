@@ -45,8 +45,8 @@ interface World {
   readonly fds: Readonly<Record<Target, number>>;
   /** Makes a call and takes it back. */
   readonly make: (call: Call) => Answer;
-  /** Where the call waits for pages while another task runs. */
-  readonly waits: (call: Call) => Point[];
+  /** Where the call waits for pages while another task runs; a signal kills the caller in wait number `killed`. */
+  readonly waits: (call: Call, killed?: number) => { readonly points: Point[]; readonly result: number };
 }
 
 /** The second kernel of a revision: sessions come in, wait, and go out. */
@@ -72,24 +72,25 @@ export function worldOf(revision: Revision): World {
     machine.rollback(mark);
     return { result, bytes: bytes.slice(0, call.bytes.length), effect };
   };
-  const waits = (call: Call): Point[] => {
+  const waits: World['waits'] = (call, killed) => {
     const points: Point[] = [];
     let returned = false;
     user.system.kernel.sched.spawn('other', function* () {
       while (!returned) yield ELSEWHERE;
     });
     user.process.slowPages = true;
-    user.call(function* (thread): Op<number> {
+    const result = user.call(function* (thread): Op<number> {
       const op = settle(user.device.ioctl(thread, fds[call.target], call.number, argumentOf(call)));
       for (let step = op.next(); ; step = op.next()) {
         returned = step.done === true;
         if (step.done === true) return step.value;
         points.push(step.value);
         yield step.value;
+        if (points.length === killed) user.process.killed = true;
       }
     });
     machine.rollback(mark);
-    return points;
+    return { points, result };
   };
   return { user, fds, make, waits };
 }
