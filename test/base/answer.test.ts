@@ -26,6 +26,7 @@ function ran(op: Op<number>): { points: Point[]; result: number } {
 
 test('what need not wait is its result', () => {
   expect([waits(0), ran(settle(5))]).toEqual([0, { points: [], result: 5 }]);
+  expect(ran(settle(waits(2)))).toEqual({ points: [HERE, THERE], result: 2 });
 });
 
 test('a chain waits in order, however long, and is one operation and one wait deep', () => {

@@ -107,7 +107,11 @@ it('a list is sparse from position 8,193 on, and with more than three of four po
     sparse.push(rank.sparse);
     append(rank, 2);
     sparse.push(rank.sparse);
-    expect(sparse).toEqual([false, true, true, false]);
+    rank.remove(8189);
+    sparse.push(rank.sparse);
+    rank.remove(8188);
+    sparse.push(rank.sparse);
+    expect(sparse).toEqual([false, true, true, false, false, true]);
     rank.reset();
   }
 });
