@@ -26,6 +26,7 @@ function ran(op: Op<number>): { points: Point[]; result: number } {
 
 test('what need not wait is its result', () => {
   expect([waits(0), ran(settle(5))]).toEqual([0, { points: [], result: 5 }]);
+  expect(ran(settle(waits(2)))).toEqual({ points: [HERE, THERE], result: 2 });
 });
 
 test('a chain waits in order, however long, and is one operation and one wait deep', () => {
@@ -44,6 +45,16 @@ test('a chain waits in order, however long, and is one operation and one wait de
     expect(ran(inGenerator())).toEqual({ points, result: n + 1 });
     expect(deepestYield(() => void ran(waits(n) as Op<number>))).toBe(2);
   }
+});
+
+test('what comes after a wait may be a generator, and its result is the last', () => {
+  const slowly = function* (n: number): Op<number> {
+    yield THERE;
+    return n * 10;
+  };
+  const once = (n: number): Answer => (n < 10 ? slowly(n) : -1);
+  const points = [HERE, THERE, THERE];
+  expect(ran(after(waits(2) as Op<number>, undefined, once))).toEqual({ points, result: 20 });
 });
 
 test('what is thrown behind a wait passes through', () => {

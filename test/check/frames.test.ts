@@ -86,6 +86,16 @@ describe('ownership holds', () => {
     system.kernel.machine.dispose();
   });
 
+  it('with slabs whose first page has no object', () => {
+    const system = coldBoot();
+    const cache = system.kernel.slab('test', 1500);
+    const objects = Array.from({ length: 5 }, () => cache.alloc());
+    const first = pfnOf(cache.physOf(objects[0] as number));
+    for (const object of objects.slice(0, 3)) cache.free(object);
+    expect(pfnOf(cache.physOf(objects[3] as number))).toBeGreaterThan(first);
+    expect(reported(ownership(system))).toEqual([]);
+  });
+
   it('while a call has a block that is not preserved yet', () => {
     const system = coldBoot();
     const frame = alloc(system, 'luo session block', BLOCK_ORDER);
@@ -168,6 +178,32 @@ describe('ownership is broken by', () => {
       'an object too many',
       (s) => s.luo.sessions.table.slab.live++,
       /slab luo_session counts 4 objects, 3 live/,
+    ],
+    [
+      'an object too few',
+      (s) => s.luo.sessions.table.slab.live--,
+      /slab luo_session counts 2 objects, 3 live/,
+    ],
+    [
+      'a slab too few',
+      (s) => s.luo.sessions.table.slab.slabs--,
+      /slab luo_session counts 0 slabs, 1 have objects/,
+    ],
+    [
+      'two slabs that are each other’s',
+      (s) => {
+        const { frames } = s.kernel;
+        const of = (name: string): Pfn => {
+          const slab = s.kernel.slabs.find((cache) => cache.name === name);
+          let index = 0;
+          while (slab?.handleAt(index) === 0) index++;
+          return frames.blockOf(pfnOf(slab?.physOf(slab.handleAt(index)) as never));
+        };
+        const [one, other] = [of('luo_session'), of('filp')];
+        frames.setOwner(one, frames.owner('slab:filp'));
+        frames.setOwner(other, frames.owner('slab:luo_session'));
+      },
+      /slab (filp|luo_session) lies in 1 blocks .*, and owns 1 blocks/,
     ],
     [
       'a slab too many',

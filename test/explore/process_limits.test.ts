@@ -9,6 +9,7 @@ import { recordingOf } from '../../sim/explore/result_token.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
 import { parseProgram } from '../../sim/input/program_text.ts';
 import type { RunInput } from '../../sim/input/run_input.ts';
+import { RETRIEVE_FD_GUARD } from '../../sim/kernel/patches.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { OPEN_KINDS } from '../../sim/user/other_files.ts';
 import { deepestYield } from '../sched/generator_depth.ts';
@@ -299,6 +300,57 @@ describe('a page that is waited for', () => {
       expect(told(result, 1)).toEqual(['open 1 OK', 'retrieve 1 OK', 'retrieve-fd 1 OK']);
     }
   });
+});
+
+it('retrieve-fd waits for its page with the mutex of the session, until it was told not to', () => {
+  for (const revision of REVISIONS) {
+    const ended = (other: string): string[] => {
+      const result = ran(
+        inputOf(
+          `kernel ${revision.name}\nstage\ntask p\nopen\ncreate s\nmemfd f%d 0..2 bytes 0\n` +
+            `preserve f%d 0..2 in s token 0\n${LEAVE}\nkernel ${revision.name}\nstage\ntask p\nopen\nretrieve s\n` +
+            `slow-pages on\nstage\ntask p\nretrieve-fd f%d 0 in s token 0\ntask p\n${other}\n` +
+            'choose defaults\nchoose luo_ucmd_respond:page 0 = 1',
+        ),
+      );
+      expect([revision.name, result.violations, result.misfits]).toEqual([revision.name, [], []]);
+      return told(result, 1).slice(-2);
+    };
+    const isGuarded = revision.patches.includes(RETRIEVE_FD_GUARD);
+    const both = ended('retrieve-fd f%d 1..2 in s token 1');
+    expect(isGuarded ? both.reverse() : both).toEqual(['retrieve-fd 1 OK', 'retrieve-fd 2 OK']);
+    if (!isGuarded) expect(ended('finish s')).toEqual(['retrieve-fd 1 OK', 'finish 1 OK']);
+  }
+});
+
+it('a session stays for others where whoever asked was killed before the question was read', () => {
+  for (const revision of names) {
+    for (const point of ['get_user:page', 'copy_struct_from_user:page']) {
+      const result = ran(
+        inputOf(
+          `kernel ${revision}\nstage\ntask p\nopen\ncreate s\n${LEAVE}\nkernel ${revision}\nstage\ntask p\nopen\n` +
+            'slow-pages on\nstage\ntask p\nretrieve s\ntask q\nkill p\nstage\ntask r\nopen\nretrieve s\n' +
+            `choose defaults\nchoose ${point} 0 = 1`,
+        ),
+      );
+      expect([revision, point, result.violations, result.misfits]).toEqual([revision, point, [], []]);
+      expect(told(result, 1).slice(2)).toEqual([
+        'kill 1 OK',
+        'retrieve 0 EFAULT',
+        'open 1 OK',
+        'retrieve 1 OK',
+      ]);
+    }
+  }
+});
+
+it('whoever is killed in a call that waits for no page is still answered', () => {
+  const result = play(
+    `kernel v7.3\nstage\ntask p\nopen\ncreate s\n${LEAVE}\nkernel v7.3\nstage\ntask p\nopen\nstage\ntask p\n` +
+      'retrieve s\ntask q\nkill p\nchoose defaults\nchoose luo_session_retrieve:unlocked 0 = 1',
+  );
+  expect([result.violations, result.misfits]).toEqual([[], []]);
+  expect(told(result, 1)).toEqual(['open 1 OK', 'kill 1 OK', 'retrieve 1 OK']);
 });
 
 it('the last thread of a killed process closes what is open, when all have ended their calls', () => {

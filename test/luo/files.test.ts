@@ -8,11 +8,12 @@ import { REVISIONS, type Revision, V6_19, V7_1, V7_3 } from '../../sim/kernel/re
 import { LUO_FILE_SET_SER, LUO_SESSION_SER } from '../../sim/luo/abi.ts';
 import type { SessionHandle } from '../../sim/luo/session_table.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
-import type { Caller } from '../support/caller.ts';
+import { LIVEUPDATE_SESSION_RETRIEVE_FD } from '../../sim/user/uapi.ts';
+import { type Caller, fdArgument } from '../support/caller.ts';
 import { inTask, jump, jumpNow } from '../support/system.ts';
 import { bootNext, eventfd, owned, recording, start, update, warnings } from './file_world.ts';
 
-const { EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOMEM, ENOSPC } = ERRNO;
+const { EBUSY, EEXIST, EFAULT, EINVAL, EIO, ENOENT, ENOMEM, ENOSPC } = ERRNO;
 const EVERY = REVISIONS.map((revision) => [revision.name, revision] as const);
 
 const MOST: Record<Revision['parts']['fileStore'], [perRegion: number, limit: number]> = {
@@ -164,6 +165,23 @@ describe.each(EVERY)('file sets of %s', (_name, revision) => {
     expect(handler.calls.filter((call) => call.startsWith('retrieve'))).toHaveLength(
       revision === V6_19 ? 2 : 1,
     );
+  });
+
+  it('of which one cannot be told its descriptor are retrieved all the same, and again', () => {
+    const user = start(revision);
+    user.preserve(user.create('s'), user.memfd('kept'), 7);
+    const next = update(user, revision);
+    next.open();
+    const back = next.retrieve('s');
+    const before = [next.process.open, next.system.vfs.open];
+    const argument = fdArgument(-1, 7);
+    argument.writable = 7;
+    expect(next.ioctl(back, LIVEUPDATE_SESSION_RETRIEVE_FD, argument)).toBe(-EFAULT);
+    // The set keeps the file that it has got.
+    expect([next.process.open, next.system.vfs.open - 1]).toEqual(before);
+    const fd = next.retrieveFd(back, 7);
+    expect([next.read(fd), next.finish(back), next.close(back), next.close(fd)]).toEqual(['kept', 0, 0, 0]);
+    expect([next.process.open + 1, next.system.vfs.open + 1]).toEqual(before);
   });
 
   it('finishes nothing while a handler is not done; a close then strands the session', () => {

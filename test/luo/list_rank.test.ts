@@ -68,3 +68,50 @@ it('the rank of a position is the number of listed ones in front of it', () => {
     { numRuns: runs(20) },
   );
 });
+
+const append = (rank: ListRank, n: number): void => {
+  for (; n > 0; n--) rank.append();
+};
+
+it('a hole far behind the others counts, and none once it is rolled back', () => {
+  const { storage } = bareKernel();
+  const rank = new ListRank(storage, 'test');
+  append(rank, 70_000);
+  rank.remove(5);
+  const mark = storage.journal.mark();
+  for (const far of [69_000, 20_000, 69_000]) {
+    rank.remove(far);
+    expect([6, far - 1, far + 1, 69_999].map((position) => rank.rank(position))).toEqual([
+      5,
+      far - 2,
+      far - 1,
+      69_997,
+    ]);
+    storage.journal.rollback(mark);
+    expect([6, far, 69_999].map((position) => rank.rank(position))).toEqual([5, far - 1, 69_998]);
+  }
+});
+
+it('a list is sparse from position 8,193 on, and with more than three of four positions empty', () => {
+  const rank = new ListRank(bareKernel().storage, 'test');
+  for (const _ of ['at first', 'after a reset']) {
+    const sparse: boolean[] = [];
+    append(rank, 8192);
+    for (let position = 0; position < 8192 - 2048; position++) rank.remove(position);
+    rank.remove(8191);
+    sparse.push(rank.sparse);
+    append(rank, 1);
+    sparse.push(rank.sparse);
+    append(rank, 1);
+    rank.remove(8190);
+    sparse.push(rank.sparse);
+    append(rank, 2);
+    sparse.push(rank.sparse);
+    rank.remove(8189);
+    sparse.push(rank.sparse);
+    rank.remove(8188);
+    sparse.push(rank.sparse);
+    expect(sparse).toEqual([false, true, true, false, false, true]);
+    rank.reset();
+  }
+});

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../sim/kernel/kernel.ts';
-import { NAME_WORDS, putName } from '../../sim/luo/name.ts';
+import { NAME_WORDS, NameHasher, putName } from '../../sim/luo/name.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
 import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/session_table.ts';
 import { bareKernel } from '../support/system.ts';
@@ -134,6 +134,83 @@ describe('the sessions of two lists', () => {
         list.append(asked);
         expect(list.scan(nameOf(late), 0)).toBe(asked);
       }
+    }
+  });
+
+  it('are found after the map has grown under a mark, however often that is taken back', () => {
+    const { table, lists, kernel } = makeLists();
+    const [list] = lists;
+    const { journal } = kernel.machine;
+    const sessions: SessionHandle[] = [];
+    const more = (n: number): void => {
+      for (; n > 0; n--) {
+        const session = table.alloc(nameOf(sessions.length), 0);
+        list.append(session);
+        sessions.push(session);
+      }
+    };
+    const found = (): SessionHandle[] => sessions.map((_, i) => list.scan(nameOf(i), 0));
+    for (const kept of [400, 60, 80, 450]) {
+      more(kept);
+      const mark = journal.mark();
+      for (const _ of [1, 2]) {
+        const { length } = sessions;
+        more(600);
+        expect(found()).toEqual(sessions);
+        journal.rollback(mark);
+        expect(list.scan(nameOf(length), 0)).toBe(NO_SESSION);
+        sessions.length = length;
+        expect(found()).toEqual(sessions);
+      }
+      journal.forget();
+    }
+  });
+
+  it('take the memory of one map, and of those before it only where a mark may bring them back', () => {
+    for (const marked of [false, true]) {
+      const { table, lists, kernel } = makeLists();
+      const [list] = lists;
+      list.append(table.alloc(nameOf(1), 0));
+      const { taken } = kernel.machine.pool;
+      if (marked) kernel.machine.journal.mark();
+      for (const more of [600, 1200, 2400]) list.expect(more);
+      expect(kernel.machine.pool.taken - taken).toBe(marked ? 3 : 0);
+    }
+  });
+
+  it('are found behind what has left under their name', () => {
+    const { table, lists } = makeLists();
+    const [list] = lists;
+    const [gone, freed, last, asked] = Array.from({ length: 4 }, () => table.alloc(nameOf(1), 0)) as [
+      SessionHandle,
+      SessionHandle,
+      SessionHandle,
+      SessionHandle,
+    ];
+    for (const session of [gone, freed, last]) {
+      expect(list.taken(asked)).toBe(false);
+      list.append(session);
+      expect([list.scan(nameOf(1), 0), list.taken(asked)]).toEqual([session, true]);
+      if (session !== last) list.unlink(session);
+      if (session === freed) table.free(session);
+    }
+  });
+
+  it('are found in the first slots where their place is the last, at every size', () => {
+    const { table, lists } = makeLists();
+    const [list] = lists;
+    const hasher = new NameHasher();
+    const names: Int32Array[] = [];
+    for (let i = 1; names.length < 6; i += 2) {
+      hasher.set(nameOf(i), 0);
+      if ((hasher.place & 4095) === 4095) names.push(nameOf(i));
+    }
+    const sessions = names.map((name) => table.alloc(name, 0));
+    for (const session of sessions) list.append(session);
+    for (const more of [0, 600, 1200]) {
+      list.expect(more);
+      expect(names.map((name) => list.scan(name, 0))).toEqual(sessions);
+      expect(names.map((name) => list.taken(table.alloc(name, 0)))).toEqual(names.map(() => true));
     }
   });
 

@@ -3,19 +3,24 @@
  * cannot be had. On every revision: what is undone, what is remembered, what a second attempt finds.
  */
 import { describe, expect, it } from 'vitest';
+import { settle } from '../../sim/base/answer.ts';
 import { Decisions } from '../../sim/base/decisions.ts';
 import { ERRNO } from '../../sim/base/errno.ts';
+import { definePoint, pointName } from '../../sim/base/point.ts';
 import { type Phys, pfnOf } from '../../sim/base/units.ts';
 import { readPublishedLuo, readPublishedRoot } from '../../sim/check/chain.ts';
 import { REVISIONS, type Revision } from '../../sim/kernel/revisions.ts';
+import type { FileHandle } from '../../sim/kernel/vfs.ts';
 import { LUO_FILE_SET_SER, LUO_SESSION_SER } from '../../sim/luo/abi.ts';
 import { nameText } from '../../sim/luo/name.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
+import { dropFile } from '../../sim/user/process.ts';
 import { Caller } from '../support/caller.ts';
 import { bootOn, inTask, jump, machineFor, type TestMachine } from '../support/system.ts';
 
 /** Over the edge of a one-page block. */
 const SESSIONS = 53;
+const INSIDE = definePoint('session_test', 'inside');
 const NAMES = Array.from({ length: SESSIONS }, (_, i) => `s${i}`);
 
 function callerOn(revision: Revision, test: TestMachine = {}): Caller {
@@ -128,6 +133,64 @@ describe.each(ALL)('%s: a deserialization that fails', (name, revision) => {
       1,
     );
   });
+});
+
+it.each(ALL)(
+  '%s: names of every length cross, and are told from those that end otherwise',
+  (_name, revision) => {
+    const user = callerOn(revision);
+    const lengths = Array.from({ length: 63 }, (_, i) => i + 1);
+    const names = lengths.flatMap((n) => [`${'x'.repeat(n - 1)}a`, `${'x'.repeat(n - 1)}b`]);
+    for (const name of names) expect([name, user.create(name) > 0]).toEqual([name, true]);
+    for (const name of names) expect([name, user.create(name)]).toEqual([name, -ERRNO.EEXIST]);
+    const next = updated(user);
+    expect(next.open()).toBeGreaterThan(0);
+    const { incoming, table } = next.system.luo.sessions;
+    for (const name of names) expect([name, next.retrieve(name) > 0]).toEqual([name, true]);
+    const listed: string[] = [];
+    for (let session = incoming.head; listed.length < incoming.count; session = table.next(session)) {
+      listed.push(table.name(session));
+    }
+    expect(listed).toEqual(names);
+  },
+);
+
+it.each(ALL)('%s: a close that waits for a reboot which fails closes', (_name, revision) => {
+  for (const isRetrieved of [false, true]) {
+    let user = callerOn(revision);
+    let fd = user.create('s');
+    if (isRetrieved) {
+      user = updated(user);
+      user.open();
+      fd = user.retrieve('s');
+    }
+    user.create('t');
+    const { system, process } = user;
+    const { sched, log, machine } = system.kernel;
+    const mark = machine.mark();
+    let waited = 0;
+    for (let seed = 0; seed < 8; seed++) {
+      machine.decisions = Decisions.seeded(`${seed}`, [{ point: 'luo_session_freeze_one:freeze', nth: 0 }]);
+      expect(system.kexec.fileLoad()).toBe(0);
+      // While somebody is inside the hook waits, and whoever comes later waits behind it.
+      sched.spawn('inside', function* (task) {
+        expect(system.luo.sessions.tryEnter(task)).toBe(true);
+        for (let i = 0; i < 6; i++) yield INSIDE;
+        system.luo.sessions.leave(task);
+      });
+      const reboot = sched.spawn('reboot', (task) => system.kexec.reboot(task));
+      const close = sched.spawn('close', function* (task) {
+        return yield* settle(dropFile(system, task, process.detach(fd) as FileHandle));
+      });
+      sched.run();
+      expect([reboot.result, close.result, close.held, log.warnings]).toEqual([-ERRNO.EIO, 0, [], 0]);
+      const { incoming, outgoing } = system.luo.sessions;
+      expect([incoming.count, outgoing.count]).toEqual([0, 1]);
+      if (close.point !== undefined && pointName(close.point) === 'down_read:wait') waited++;
+      machine.rollback(mark);
+    }
+    expect(waited > 0).toBe(system.luo.sessions.serializeRwsem !== undefined);
+  }
 });
 
 it.each(ALL)('%s: files that are counted and not there are warned of', (_name, revision) => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { SimulatorFault } from '../../sim/base/assert.ts';
 import { ERRNO } from '../../sim/base/errno.ts';
 import { definePoint } from '../../sim/base/point.ts';
 import { type Order, type Phys, pfnOf, physOf } from '../../sim/base/units.ts';
@@ -7,7 +8,6 @@ import { ZEROED } from '../../sim/kernel/mm.ts';
 import { LUO_SESSION_ARRAY_SER, LUO_SESSION_MAX } from '../../sim/luo/abi.ts';
 import {
   type ArrayGeometry,
-  IncomingSessionArray,
   SESSION_ARRAY,
   SessionArray,
   sessionArrayOpener,
@@ -125,6 +125,15 @@ describe('the header', () => {
     );
   });
 
+  it('is all of 64 bits, and only of sessions that have their slots', () => {
+    const store = array(SMALL);
+    write(store, 3);
+    store.ram.store64(store.region + COUNT, 2 ** 52 + 1);
+    for (const count of [2, 4]) expect(() => store.outgoing.commit(count)).toThrow(SimulatorFault);
+    store.outgoing.commit(3);
+    expect(store.ram.load64(store.region + COUNT)).toBe(3);
+  });
+
   it('of 819 sessions is that of a real kernel, and so is every byte behind it', () => {
     const bytes = golden('k7113-819sessions.session-array.bin');
     const store = array(SESSION_ARRAY);
@@ -150,11 +159,6 @@ describe('the header', () => {
 });
 
 describe('an incoming array', () => {
-  const open = (store: ArrayUnderTest, region: Phys): IncomingStore => {
-    const kernel = bareKernel();
-    return new IncomingSessionArray(kernel.machine.journal, store.ram, region, () => {});
-  };
-
   it('is trusted: a count of 820 is read on behind the region', () => {
     const store = array(SESSION_ARRAY);
     store.ram.store64(store.region + COUNT, 820);
@@ -178,9 +182,12 @@ describe('an incoming array', () => {
   });
 
   it('outside memory is not looked at before it is read', () => {
-    const store = array(SESSION_ARRAY);
-    const incoming = open(store, store.ram.bytes as Phys);
-    expect(() => incoming.nextSlot()).toThrow(PageFault);
+    const { ram, machine } = array(SESSION_ARRAY);
+    for (const region of [ram.bytes, ram.bytes - 4, 2 ** 52]) {
+      const incoming = sessionArrayOpener(machine.journal, ram, () => {})(region as Phys);
+      if (typeof incoming === 'number') expect.fail(`opening answered ${incoming}`);
+      expect(() => incoming.nextSlot()).toThrow(PageFault);
+    }
   });
 
   it('stays reserved after a failed deserialization', () => {

@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../sim/kernel/kernel.ts';
 import { NAME_WORDS, putName } from '../../sim/luo/name.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
-import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/session_table.ts';
+import {
+  NO_SESSION,
+  ON_INCOMING,
+  ON_OUTGOING,
+  type SessionHandle,
+  SessionTable,
+} from '../../sim/luo/session_table.ts';
 import { STEP } from '../../sim/machine/cpu.ts';
 import { bareKernel } from '../support/system.ts';
 
@@ -154,6 +160,63 @@ describe('a list of sessions', () => {
     expect(list.scan(long, 0)).toBe(session);
     list.unlink(session);
     expect(list.scan(long, 0)).toBe(NO_SESSION);
+  });
+
+  it('has those again that left under a mark, and those no more that came', () => {
+    const { list, table, kernel } = pair();
+    const [a, b, c] = [1, 2, 4].map((i) => table.alloc(nameOf(i), 0)) as [
+      SessionHandle,
+      SessionHandle,
+      SessionHandle,
+    ];
+    list.append(a);
+    list.append(b);
+    const mark = kernel.machine.journal.mark();
+    for (const _ of ['once', 'again']) {
+      list.unlink(a);
+      list.append(c);
+      table.setRetrieved(b);
+      kernel.machine.journal.rollback(mark);
+      expect([1, 2, 4].map((i) => list.scan(nameOf(i), 0))).toEqual([a, b, NO_SESSION]);
+      expect([list.head, list.tail, list.count, list.rankOf(b)]).toEqual([a, b, 2, 1]);
+      expect([table.listed(table.slab.index(c), ON_OUTGOING, nameOf(4)), table.position(c)]).toEqual([0, 0]);
+      expect([table.next(a), table.prev(b), table.next(b), table.retrieved(b)]).toEqual([b, a, 0, false]);
+    }
+  });
+
+  it('keeps positions of 28 bits beside what else is known of a session', () => {
+    const { table } = pair();
+    for (const position of [0, 1, 2 ** 20, 2 ** 27, 2 ** 28 - 1]) {
+      const session = table.alloc(nameOf(1), 0);
+      table.setRetrieved(session);
+      for (const list of [ON_OUTGOING, ON_INCOMING]) {
+        table.link(session, NO_SESSION, list, position);
+        const index = table.slab.index(session);
+        const on = [ON_OUTGOING, ON_INCOMING].map((which) => table.listed(index, which, nameOf(1)));
+        expect(on).toEqual(
+          [ON_OUTGOING, ON_INCOMING].map((which) => (which === list ? session : NO_SESSION)),
+        );
+        expect([table.position(session), table.retrieved(session)]).toEqual([position, true]);
+        table.setPosition(session, 2 ** 28 - 1 - position);
+        expect(table.position(session)).toBe(2 ** 28 - 1 - position);
+        table.unlink(session);
+        expect([table.position(session), table.retrieved(session)]).toEqual([0, true]);
+      }
+    }
+  });
+
+  it('compares a name up to the word of its NUL, whatever stands behind', () => {
+    const { table } = pair();
+    for (let length = 1; length <= 63; length++) {
+      const words = new Int32Array(NAME_WORDS);
+      putName(words, 0, new TextEncoder().encode('x'.repeat(length)));
+      const session = table.alloc(words, 0);
+      const end = (length >> 2) + 1;
+      words.fill(-1, end);
+      expect([length, table.hasName(session, words, 0)]).toEqual([length, true]);
+      words[end - 1] = (words[end - 1] as number) ^ 1;
+      expect([length, table.hasName(session, words, 0)]).toEqual([length, false]);
+    }
   });
 
   it('takes memory for the second half of names only where one is long', () => {

@@ -125,6 +125,39 @@ describe('examples', () => {
     expect(ram.load64(2 ** 40 - 8)).toBe(0);
   });
 
+  test('memory of any number of chunks is there to its last byte', () => {
+    for (const mib of [1, 63, 64, 65, 100, 128]) {
+      const { ram } = machine(mib * 2 ** 20);
+      ram.store32(mib * 2 ** 20 - 4, 7);
+      expect([ram.load32(mib * 2 ** 20 - 4), ram.load32(0)]).toEqual([7, 0]);
+    }
+  });
+
+  test('a stamp is told of blocks without a page that was written, and of all of those', () => {
+    const stamp = { seed: 1, every: 0, index: 0 };
+    for (const written of [0, 15, 16, 31, 32, 63]) {
+      const { ram } = machine(2 ** 20);
+      ram.stampPages(0 as Pfn, 64, stamp);
+      ram.store32(written * 4096, 7);
+      for (const [first, order] of [
+        ...[0, 16, 32, 48].map((page) => [page, 0] as const),
+        ...[0, 16, 32, 48].map((page) => [page, 4] as const),
+        ...[0, 32].map((page) => [page, 5] as const),
+      ]) {
+        // Memory materialises by chunks of 16 pages.
+        const chunks = [first >> 4, (first + 2 ** order - 1) >> 4] as const;
+        const isWritten = written >> 4 >= chunks[0] && written >> 4 <= chunks[1];
+        const told = ram.stampOf(first as Pfn, order);
+        expect([written, first, order, told]).toEqual([
+          written,
+          first,
+          order,
+          isWritten ? undefined : { ...stamp, index: first },
+        ]);
+      }
+    }
+  });
+
   test('reading and zeroing what was never written takes no memory', () => {
     const { ram } = machine(2 ** 24);
     ram.zeroPages(0 as Pfn, 4096);

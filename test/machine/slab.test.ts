@@ -325,6 +325,23 @@ describe('examples', () => {
     expect(world.storage.pool.taken).toBe(0);
   });
 
+  test('live objects are counted in slabs that cross a piece of rows, and behind it', () => {
+    const { cache } = new World(192);
+    const handles = Array.from({ length: 8400 }, () => cache.alloc());
+    for (const [i, handle] of handles.entries()) if (i % 3 === 0) cache.free(handle);
+    const expectCounted = (first: number, n: number): void => {
+      const live = Array.from({ length: n }, (_, k) => cache.handleAt(first + k)).filter(
+        (at) => at !== 0,
+      ).length;
+      expect([first, n, cache.liveFrom(first, n)]).toEqual([first, n, live]);
+    };
+    // 4096 rows of 4 words are a piece, and 21 objects a slab.
+    expect(4096 % cache.objectsPerSlab).not.toBe(0);
+    for (let first = 0; first < cache.indexEnd; first += 21) expectCounted(first, 21);
+    for (const n of [0, 1, 4095, 4096, 4097, 8192, 8400]) expectCounted(0, n);
+    for (const first of [4095, 4096, 4097]) for (const n of [1, 2, 4096, 4097]) expectCounted(first, n);
+  });
+
   test('300 000 objects take about 4 bytes each of bookkeeping', () => {
     const storage = { pool: new PiecePool(), journal: new Journal() };
     const cache = new SlabCache(storage, 'thing', 192, new Pages());

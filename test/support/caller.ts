@@ -7,6 +7,7 @@ import type { System } from '../../sim/boot/boot.ts';
 import { bytesContents } from '../../sim/files/shmem_write.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
 import { putName } from '../../sim/luo/name.ts';
+import type { LockId } from '../../sim/sched/lock.ts';
 import type { Task } from '../../sim/sched/task.ts';
 import { LiveUpdateDevice } from '../../sim/user/liveupdate.ts';
 import { dropFile, Process, Thread } from '../../sim/user/process.ts';
@@ -137,10 +138,14 @@ export class Caller {
     return this.call((thread) => this.device.ioctl(thread, fd, number, argument));
   }
 
-  /** Runs one call in a task of its own, with what it defers to its return. */
+  /** Runs one call in a task of its own, with what it defers to its return. It holds no lock then. */
   call(body: (thread: Thread) => Answer): number {
     const { system, process } = this;
-    return inTask(system, (task) => whole(system, task, new Thread(task, process), body));
+    const result = inTask(system, (task) => whole(system, task, new Thread(task, process), body));
+    const { sched } = system.kernel;
+    const held = result === undefined ? [] : (sched.tasks.at(-1)?.held ?? []);
+    if (held.length > 0) throw new Error(`the call left a lock held: ${sched.locks.name(held[0] as LockId)}`);
+    return result;
   }
 
   #session(number: number, name: string): number {

@@ -35,6 +35,11 @@ it.each<[string, string[], string[][]]>([
     ['create a | dup a | close a | close a | close a', 'retrieve a'],
     [['create 1', 'dup 1', 'close 1', 'close 1', 'close EBADF'], ['retrieve ENOENT']],
   ],
+  [
+    'that comes again under its name has no copies',
+    ['create a | dup a | close a | close a | create a | close a', 'retrieve a'],
+    [['create 1', 'dup 1', 'close 1', 'close 1', 'create 1', 'close 1'], ['retrieve ENOENT']],
+  ],
   ['that is not there has no copy', ['dup a'], [['dup EBADF']]],
   [
     'has copies by the number',

@@ -4,194 +4,41 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { settle } from '../../sim/base/answer.ts';
 import { ERRNO } from '../../sim/base/errno.ts';
-import { REVISIONS, type Revision } from '../../sim/kernel/revisions.ts';
-import type { BootParams } from '../../sim/machine/machine.ts';
-import { UserMemory } from '../../sim/user/uaccess.ts';
-import { Caller } from '../support/caller.ts';
+import { REVISIONS } from '../../sim/kernel/revisions.ts';
+import { nameText } from '../../sim/luo/name.ts';
+import { Thread } from '../../sim/user/process.ts';
+import { COPY_OUT } from '../../sim/user/uaccess.ts';
 import { runs } from '../support/seed.ts';
-import { bootOn, jump, machineFor } from '../support/system.ts';
 import {
   type Answer,
   type Call,
-  CREATE,
-  type Effect,
   expected,
-  FINISH,
   GET_NAME,
   INTERFACES,
-  type Interface,
-  type Known,
   PRESERVE_FD,
   RETRIEVE,
-  RETRIEVE_FD,
-  type Target,
 } from './ioctl_model.ts';
+import {
+  argumentOf,
+  CHANGES,
+  type Change,
+  COMMANDS,
+  goodCall,
+  interfaceOf,
+  KNOWN,
+  LONG,
+  worldOf,
+} from './ioctl_world.ts';
 
 const { E2BIG, EBADF, EEXIST, EFAULT, EINVAL, ENOENT, ENOTTY } = ERRNO;
-const COMMANDS = { CREATE, RETRIEVE, PRESERVE_FD, RETRIEVE_FD, FINISH, GET_NAME };
-const LONG = 'y'.repeat(63);
-const KNOWN: Known = {
-  outgoing: ['out', 'taken', 'waiting'],
-  incoming: new Map([
-    ['in-eight', true],
-    ['waiting', false],
-    [LONG, false],
-  ]),
-  nameOf: { incoming: 'in-eight', outgoing: 'out' },
-  files: [3, 4, 5, 6, 7],
-  nextFd: 8,
-};
 
-interface World {
-  readonly user: Caller;
-  readonly fds: Readonly<Record<Target, number>>;
-  /** Makes a call and takes it back. */
-  readonly make: (call: Call) => Answer;
-}
-
-/** The second kernel of a revision: sessions come in, wait, and go out. */
-function worldOf(revision: Revision): World {
-  const before = new Caller(bootOn(machineFor(), { revision }));
-  before.open();
-  for (const name of KNOWN.incoming.keys()) before.create(name);
-  const params = jump(before.system) as BootParams;
-  const { machine } = before.system.kernel;
-  const user = new Caller(bootOn(machine, { revision, generation: 1, params }));
-  const device = user.open();
-  const incoming = user.retrieve('in-eight');
-  const [outgoing = -1] = KNOWN.outgoing.map((name) => user.create(name));
-  const fds = { device, incoming, outgoing };
-  expect(fds).toEqual({ device: 3, incoming: 4, outgoing: 5 });
-  const mark = machine.mark();
-  const make = (call: Call): Answer => {
-    const argument = new UserMemory(call.bytes.length);
-    const bytes = new Uint8Array(argument.words.buffer);
-    bytes.set(call.bytes);
-    argument.readable = call.readable;
-    argument.writable = call.writable;
-    const result = user.ioctl(fds[call.target], call.number, argument);
-    const effect = effectOn(user);
-    expect(user.system.kernel.log.warnings).toBe(0);
-    machine.rollback(mark);
-    return { result, bytes: bytes.slice(0, call.bytes.length), effect };
-  };
-  return { user, fds, make };
-}
-
-/** What changed in the kernel: lists, descriptors, files. */
-function effectOn({ system, process }: Caller): Effect {
-  const { outgoing, incoming } = system.luo.sessions;
-  const counts = [outgoing.count - KNOWN.outgoing.length, incoming.count - KNOWN.incoming.size];
-  const files = [process.open - KNOWN.nextFd, system.vfs.open - KNOWN.files.length];
-  const isSession = system.luo.sessions.isSessionFile;
-  const file = process.file(KNOWN.nextFd);
-  const found = [...counts, ...files, file >= 0 && isSession.call(system.luo.sessions, file as never)].join();
-  const effects: Readonly<Record<string, Effect>> = {
-    '0,0,0,0,false': 'none',
-    '1,0,1,1,true': 'created',
-    '0,0,1,1,true': 'retrieved',
-    '0,-1,0,0,false': 'dropped',
-  };
-  return effects[found] ?? expect.fail(`an effect that no call has: ${found}`);
-}
-
-const interfaceOf = ({ name }: Revision): Interface => {
-  const found = INTERFACES[name];
-  return found ?? expect.fail(`nothing is known of ${name}`);
-};
-
-/** A call that succeeds where it may: all of its struct, and nothing behind. */
-function goodCall(target: Target, command: { readonly number: number; readonly size: number }): Call {
-  const bytes = new Uint8Array(command.size);
-  new DataView(bytes.buffer).setUint32(0, command.size, true);
-  const whole = { readable: command.size, writable: command.size };
-  const call: Call = { target, number: command.number, bytes, ...whole };
-  if (command === CREATE) return named('new')(call);
-  return command === RETRIEVE ? named('waiting')(call) : call;
-}
-
-// --- ways in which a call departs from a good one -------------------------------------------------------------------
-
-type Change = (call: Call) => Call;
-
-/** Says a size, and has that many bytes, zero behind what was there; 4096 at most. */
-const size =
-  (n: number): Change =>
-  (call) => {
-    const room = Math.min(Math.max(n, call.bytes.length), 4096);
-    const bytes = new Uint8Array(room);
-    bytes.set(call.bytes);
-    new DataView(bytes.buffer).setUint32(0, n, true);
-    return {
-      ...call,
-      bytes,
-      readable: Math.max(call.readable, room),
-      writable: Math.max(call.writable, room),
-    };
-  };
-
-const put =
-  (at: number, ...values: number[]): Change =>
-  (call) => {
-    const bytes = call.bytes.slice();
-    for (const [i, value] of values.entries()) if (at + i < bytes.length) bytes[at + i] = value;
-    return { ...call, bytes };
-  };
-
-const named = (text: string): Change =>
-  put(8, ...Array.from({ length: 64 }, (_, i) => (i < text.length ? text.charCodeAt(i) : 0)));
-
-const over =
-  (n: (size: number) => number): Change =>
-  (call) =>
-    size(n(sizeOf(call)))(call);
-
-const sizeOf = ({ number }: Call): number =>
-  Object.values(COMMANDS).find((command) => (command.number & 0xff) === (number & 0xff))?.size ?? 72;
-
-const last =
-  (value: number): Change =>
-  (call) =>
-    put(call.bytes.length - 1, value)(call);
-
-const CHANGES: Readonly<Record<string, Change>> = {
-  'size 0': size(0),
-  'size 4': size(4),
-  'one short': over((n) => n - 1),
-  'one more, zero': over((n) => n + 1),
-  'one more, not zero': (call) => last(1)(over((n) => n + 1)(call)),
-  'eight more, zero': over((n) => n + 8),
-  'eight more, the last not zero': (call) => last(0x80)(over((n) => n + 8)(call)),
-  'a page, zero': size(4096),
-  'more than there is': size(2 ** 32 - 1),
-  'nothing readable': (call) => ({ ...call, readable: 0 }),
-  'three bytes readable': (call) => ({ ...call, readable: 3 }),
-  'only the size readable': (call) => ({ ...call, readable: 4 }),
-  'the last byte not readable': (call) => ({ ...call, readable: sizeOf(call) - 1 }),
-  'the tail not readable': (call) => ({ ...call, readable: sizeOf(call) }),
-  'the last byte of the tail not readable': (call) => ({ ...call, readable: call.bytes.length - 1 }),
-  'nothing writable': (call) => ({ ...call, writable: 0 }),
-  'six bytes writable': (call) => ({ ...call, writable: 6 }),
-  'the last byte not writable': (call) => ({ ...call, writable: sizeOf(call) - 1 }),
-  'another type': (call) => ({ ...call, number: call.number ^ 0x0100 }),
-  'a size in the number': (call) => ({ ...call, number: (call.number | 0xc0480000) >>> 0 }),
-  'number behind the device table': (call) => ({ ...call, number: 0xba02 }),
-  'number behind the session table': (call) => ({ ...call, number: 0xba44 }),
-  'number between the tables': (call) => ({ ...call, number: 0xba3f }),
-  'fd -1, reserved': put(4, 0xff, 0xff, 0xff, 0xff),
-  'fd of the device, reserved': put(4, 3, 0, 0, 0),
-  'no name': named(''),
-  'a name without end': named('z'.repeat(64)),
-  'a long name': named(LONG),
-  'a long name without end': named(`${LONG}y`),
-  'a name that is taken': named('taken'),
-  'a name with something behind its end': named('waiting\0garbage'),
-  'a name in other letters': named('Waiting'),
-};
+/** Refused once the size is read, or before. */
+const EARLY = ['size 0', 'size 4', 'one short', 'nothing readable', 'another type', 'a size in the number'];
 
 describe('the expectation', () => {
-  type Row = [Target, keyof typeof COMMANDS, string[], number, Partial<Record<string, number>>?];
+  type Row = [Call['target'], keyof typeof COMMANDS, string[], number, Partial<Record<string, number>>?];
   // Where revisions differ: the answer of v7.3, then those that are others.
   const early = (result: number) => ({ 'v6.19': result, 'v7.0': result });
   const ROWS: Row[] = [
@@ -326,6 +173,59 @@ describe.each(REVISIONS.map((revision) => [revision.name, revision] as const))('
       }
     },
   );
+
+  it('waits for the page of an answer where there is one, and not where a call is refused', () => {
+    for (const target of ['device', 'incoming', 'outgoing'] as const) {
+      for (const command of Object.values(COMMANDS)) {
+        for (const [what, change] of [['nothing', (call: Call) => call] as const, ...changes]) {
+          const call = change(goodCall(target, command));
+          const { result } = expected(rules, KNOWN, call);
+          const { points } = world.waits(call);
+          const waits = points.includes(COPY_OUT);
+          if (EARLY.includes(what)) expect(points.length).toBeLessThanOrEqual(1);
+          if (result !== -EFAULT) {
+            expect([target, command.number, what, waits]).toEqual([
+              target,
+              command.number,
+              what,
+              result === 0,
+            ]);
+          }
+        }
+      }
+    }
+  });
+
+  it('waits no more once its caller is killed, and says EFAULT whatever else is wrong', () => {
+    for (const target of ['device', 'incoming', 'outgoing'] as const) {
+      for (const change of [(call: Call) => call, CHANGES['one short'] as Change]) {
+        const call = change(goodCall(target, target === 'device' ? RETRIEVE : PRESERVE_FD));
+        for (let killed = world.waits(call).points.length; killed > 0; killed--) {
+          const { points, result } = world.waits(call, killed);
+          expect([target, points.length, result]).toEqual([target, killed, -EFAULT]);
+        }
+      }
+    }
+  });
+
+  it.runIf(rules.getName)('tells each of two that ask at once the name of its session', () => {
+    const { user, fds } = world;
+    const { sched, machine } = user.system.kernel;
+    const mark = machine.mark();
+    user.process.slowPages = true;
+    for (let time = 0; time < 8; time++) {
+      const names = (['incoming', 'outgoing'] as const).map((target) => {
+        const argument = argumentOf(goodCall(target, GET_NAME));
+        sched.spawn(target, (task) =>
+          settle(user.device.ioctl(new Thread(task, user.process), fds[target], GET_NAME.number, argument)),
+        );
+        return argument.words;
+      });
+      sched.run();
+      expect(names.map((words) => nameText(words, 2))).toEqual(['in-eight', 'out']);
+    }
+    machine.rollback(mark);
+  });
 
   it('answers as expected to anything', () => {
     fc.assert(
