@@ -39,6 +39,8 @@ interface InFlight {
   readonly action: FileAction;
   readonly name: number;
   readonly token: U64;
+  /** What it is to retrieve: once found it is the caller's, even where another call finishes the session first. */
+  readonly preserved: Preserved | undefined;
 }
 
 export class FileModel implements Stateful {
@@ -65,15 +67,18 @@ export class FileModel implements Stateful {
 
   called({ task, process }: Thread, action: FileAction, name: number, i: number): void {
     const token = 'token' in action ? tokenAt(action.token, i) : 0;
-    this.#inFlight.set(task.id, { process: process.name, action, name, token });
+    const preserved =
+      action.do === 'retrieve-fd' ? this.#incoming.get(this.#sessionId(action))?.get(token) : undefined;
+    this.#inFlight.set(task.id, { process: process.name, action, name, token, preserved });
   }
 
   answered(thread: Thread, action: FileAction, name: number, i: number, result: number, fd: number): void {
+    const asked = this.#inFlight.get(thread.task.id)?.preserved;
     this.#inFlight.delete(thread.task.id);
     const { process } = thread;
     const inode = this.#inodeOf(thread, fd);
     if (action.do === 'retrieve-fd')
-      this.#retrieved(thread, action, name, tokenAt(action.token, i), result, fd);
+      this.#retrieved(thread, action, name, tokenAt(action.token, i), asked, result, fd);
     if (result === -ERRNO.ENOMEM || result === -ERRNO.EFAULT) this.#filledInPart(process.name, action, name);
     if (result < 0) return;
     if (action.do === 'memfd') {
@@ -192,15 +197,24 @@ export class FileModel implements Stateful {
     return preserved;
   }
 
-  #retrieved(thread: Thread, action: FileAction, name: number, token: U64, result: number, fd: number): void {
-    const known = this.#incoming.get(this.#sessionId(action))?.get(token);
+  #retrieved(
+    thread: Thread,
+    action: FileAction,
+    name: number,
+    token: U64,
+    asked: Preserved | undefined,
+    result: number,
+    fd: number,
+  ): void {
+    const owed = this.#incoming.get(this.#sessionId(action))?.get(token);
+    const known = owed ?? asked;
     const text = `file ${token} of "${this.#describe(this.#sessionId(action))}"`;
     if (result === 0 && known === undefined) {
       this.#violations.add('no-invention', `${text} was retrieved and should not be there`);
       return;
     }
     if (known === undefined || known.uncertain) return;
-    if (result === -2 || result === -5 || result === -22) {
+    if (owed !== undefined && (result === -2 || result === -5 || result === -22)) {
       this.#violations.add('preservation', `${text} was acknowledged and does not come back: ${-result}`);
     }
     if (result !== 0) return;

@@ -114,7 +114,7 @@ export class SessionModel implements Stateful {
   #lastActor = 0;
   /** The name + 1 in a call that has not answered, by task; 0 for none. */
   readonly #inFlight: number[] = [];
-  /** Names whose fate the jump left open. */
+  /** Names whose fate the jump, or an answer that could not be written, left open. */
   #uncertain: ReadonlySet<number> = new Set();
   /** Told of sessions that are finished or closed, of one kernel or the other. */
   onGone: ((side: SideName, name: number) => void) | undefined;
@@ -248,6 +248,8 @@ export class SessionModel implements Stateful {
         `"${this.#describe(name)}" cannot be retrieved the first time: EINVAL`,
       );
     }
+    // The answer found no page: whatever was retrieved is finished with its file, which nobody gets.
+    if (result === -14 && state === LISTED) this.#uncertain = new Set([...this.#uncertain, name]);
     if (result < 0 || this.#incoming.state(name) !== LISTED) return;
     this.#took(name, this.#process(actor), 'incoming');
     this.#incoming.setState(name, RETRIEVED, actor);
@@ -297,7 +299,6 @@ export class SessionModel implements Stateful {
   }
 
   #exited(process: number): void {
-    for (const key of [...this.#held.keys()]) if (key.startsWith(`${process} `)) this.#held.delete(key);
     for (let place = 0; place < this.#outgoing.length; place++) {
       const name = this.#outgoing.at(place);
       if (name === -1 || this.#process(this.#outgoing.actor(name)) !== process) continue;
