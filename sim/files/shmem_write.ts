@@ -9,8 +9,3 @@ export interface Contents {
   /** `n` bytes from one on, at most a page. */
   slice(from: number, n: number): Uint8Array;
 }
-
-export const bytesContents = (bytes: Uint8Array): Contents => ({
-  bytes: bytes.length,
-  slice: (from, n) => bytes.subarray(from, from + n),
-});

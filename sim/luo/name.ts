@@ -138,14 +138,6 @@ export function hashName(words: Int32Array, at: number): number {
   return asked.hash;
 }
 
-/** Writes bytes as a name: at most 64 of them, zero padded. */
-export function putName(words: Int32Array, at: number, bytes: Uint8Array): void {
-  words.fill(0, at, at + NAME_WORDS);
-  for (let i = 0; i < Math.min(bytes.length, SESSION_NAME_LENGTH); i++) {
-    words[at + (i >>> 2)] = (words[at + (i >>> 2)] as number) | ((bytes[i] as number) << ((i & 3) * 8));
-  }
-}
-
 /** The bytes of a name up to its NUL, one character each (latin-1). */
 export function nameText(words: Int32Array, at: number): string {
   let name = '';

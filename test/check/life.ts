@@ -12,9 +12,10 @@ import type { FileHandle } from '../../sim/kernel/vfs.ts';
 import { KHO_DATA_PROPERTY } from '../../sim/kho/abi.ts';
 import { u64Bytes } from '../../sim/kho/fdt_abi.ts';
 import { retrieveSubtree } from '../../sim/kho/root_fdt.ts';
-import { NAME_WORDS, putName } from '../../sim/luo/name.ts';
+import { NAME_WORDS } from '../../sim/luo/name.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
 import { dropFile } from '../../sim/user/process.ts';
+import { putName } from '../support/names.ts';
 import { bootOn, inTask, jump, machineFor, type TestMachine } from '../support/system.ts';
 
 /** Sessions of a block of the chain. */

@@ -6,9 +6,9 @@ import {
   NameHasher,
   nameText,
   normaliseName,
-  putName,
   truncateName,
 } from '../../sim/luo/name.ts';
+import { putName } from '../support/names.ts';
 
 const bytes64 = fc.uint8Array({ minLength: 0, maxLength: 64 });
 

@@ -12,12 +12,13 @@ import type { RunResult } from '../../sim/explore/result.ts';
 import { run } from '../../sim/explore/run.ts';
 import { Kernel } from '../../sim/kernel/kernel.ts';
 import { revisionByName } from '../../sim/kernel/revisions.ts';
-import { hashName, NAME_WORDS, putName } from '../../sim/luo/name.ts';
+import { hashName, NAME_WORDS } from '../../sim/luo/name.ts';
 import { chargeHops, chargeLoads } from '../../sim/luo/name_index.ts';
 import { depthOf } from '../../sim/luo/name_trees.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
 import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/session_table.ts';
 import { STEP, type StepKind } from '../../sim/machine/cpu.ts';
+import { putName } from '../support/names.ts';
 import { runs } from '../support/seed.ts';
 import { ALL_ON, MIB, machineFor } from '../support/system.ts';
 

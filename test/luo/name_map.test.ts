@@ -5,9 +5,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../sim/kernel/kernel.ts';
-import { NAME_WORDS, NameHasher, putName } from '../../sim/luo/name.ts';
+import { NAME_WORDS, NameHasher } from '../../sim/luo/name.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
 import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/session_table.ts';
+import { putName } from '../support/names.ts';
 import { bareKernel } from '../support/system.ts';
 
 /** Names of 63 bytes that differ in their last word only, or anywhere. */

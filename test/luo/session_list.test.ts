@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../sim/kernel/kernel.ts';
-import { NAME_WORDS, putName } from '../../sim/luo/name.ts';
+import { NAME_WORDS } from '../../sim/luo/name.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
 import {
   NO_SESSION,
@@ -11,6 +11,7 @@ import {
   SessionTable,
 } from '../../sim/luo/session_table.ts';
 import { STEP } from '../../sim/machine/cpu.ts';
+import { putName } from '../support/names.ts';
 import { bareKernel } from '../support/system.ts';
 
 /** Every third is longer than the half of the field, and differs from the others behind it only. */

@@ -4,9 +4,8 @@
 import { type Answer, settle } from '../../sim/base/answer.ts';
 import type { Op } from '../../sim/base/point.ts';
 import type { System } from '../../sim/boot/boot.ts';
-import { bytesContents } from '../../sim/files/shmem_write.ts';
+import type { Contents } from '../../sim/files/shmem_write.ts';
 import type { FileHandle } from '../../sim/kernel/vfs.ts';
-import { putName } from '../../sim/luo/name.ts';
 import type { LockId } from '../../sim/sched/lock.ts';
 import type { Task } from '../../sim/sched/task.ts';
 import { LiveUpdateDevice } from '../../sim/user/liveupdate.ts';
@@ -23,6 +22,7 @@ import {
   LIVEUPDATE_SESSION_RETRIEVE_FD,
   SESSION_ARGUMENT,
 } from '../../sim/user/uapi.ts';
+import { putName } from './names.ts';
 import { inTask } from './system.ts';
 
 const encode = (name: string): Uint8Array => Uint8Array.from(name, (c) => c.charCodeAt(0));
@@ -154,6 +154,11 @@ export class Caller {
     return result < 0 ? result : (argument.words[SESSION_ARGUMENT.at.fd / 4] as number);
   }
 }
+
+const bytesContents = (bytes: Uint8Array): Contents => ({
+  bytes: bytes.length,
+  slice: (from, n) => bytes.subarray(from, from + n),
+});
 
 /** The argument of PRESERVE_FD and RETRIEVE_FD. */
 export function fdArgument(fd: number, token: number | bigint): UserMemory {
