@@ -4,32 +4,17 @@
 import { describe, expect, it } from 'vitest';
 import type { RunResult } from '../../sim/explore/result.ts';
 import { recordingOf } from '../../sim/explore/result_token.ts';
-import { simulate } from '../../sim/explore/simulate.ts';
-import { parseProgram } from '../../sim/input/program_text.ts';
 import type { RunInput } from '../../sim/input/run_input.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
+import { inputOf, LEAVE, ran, told } from '../support/play.ts';
 
 const names = REVISIONS.map(({ name }) => name);
 
 /** On one CPU, whose batch is 32 pages. */
-function inputOf(kernels: string, ram = '32M'): RunInput {
-  const parsed = parseProgram(`luosim 1\nmachine ram ${ram} nodes 1 cpus 1\n${kernels}`);
-  if ('message' in parsed) throw new Error(`line ${parsed.line}: ${parsed.message}`);
-  return parsed;
-}
+const onOneCpu = (kernels: string, ram = '32M'): RunInput =>
+  inputOf(kernels, '1', `ram ${ram} nodes 1 cpus 1`);
+const play = (kernels: string, ram?: string): RunResult => ran(onOneCpu(kernels, ram));
 
-function ran(input: RunInput): RunResult {
-  const result = simulate(input);
-  if (typeof result === 'string') throw new Error(result);
-  return result;
-}
-
-const play = (kernels: string, ram?: string): RunResult => ran(inputOf(kernels, ram));
-
-const told = ({ generations }: RunResult, generation = 0): string[] =>
-  (generations[generation]?.actions ?? []).map(({ verb, calls, result }) => `${verb} ${calls} ${result}`);
-
-const LEAVE = 'stage\ntask init\nload\nreboot';
 const FULL = 'overcommit-kbytes to 256\novercommit-memory to 2';
 
 describe.each(names)('on %s', (revision) => {
@@ -176,7 +161,7 @@ it('large folios that a kernel without MEMFD-ACCT retrieves are found missing wh
 it('a run with limits comes back from its token, and another limit is another run', () => {
   const text = (kbytes: number): string =>
     `kernel v7.3\nstage\ntask p\novercommit-memory to 2\novercommit-kbytes to ${kbytes}\nmemfd f bytes 1M\nfill f every 4096 seed 1`;
-  const input = inputOf(text(256));
+  const input = onOneCpu(text(256));
   const result = ran(input);
   const recorded = ran(recordingOf(input, result));
   expect([recorded.digest, recorded.misfits]).toEqual([result.digest, []]);

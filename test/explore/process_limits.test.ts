@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { RunResult } from '../../sim/explore/result.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { OPEN_KINDS } from '../../sim/user/other_files.ts';
-import { LEAVE, play, told } from './play.ts';
+import { LEAVE, play, told } from '../support/play.ts';
 
 const names = REVISIONS.map(({ name }) => name);
 

@@ -8,8 +8,8 @@ import { recordingOf } from '../../sim/explore/result_token.ts';
 import { RETRIEVE_FD_GUARD } from '../../sim/kernel/patches.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { deepestYield } from '../sched/generator_depth.ts';
+import { inputOf, LEAVE, play, ran, told } from '../support/play.ts';
 import { runs } from '../support/seed.ts';
-import { inputOf, LEAVE, play, ran, told } from './play.ts';
 
 const names = REVISIONS.map(({ name }) => name);
 

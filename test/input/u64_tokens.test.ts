@@ -2,7 +2,6 @@
  * Tokens of 64 bits through whole runs, as programs say them.
  */
 import { describe, expect, it } from 'vitest';
-import { simulate } from '../../sim/explore/simulate.ts';
 import { programError } from '../../sim/input/program_json.ts';
 import { printProgram } from '../../sim/input/program_print.ts';
 import { isTextProblem, parseProgram } from '../../sim/input/program_text.ts';
@@ -10,6 +9,7 @@ import type { RunInput } from '../../sim/input/run_input.ts';
 import { decodeToken, encodeToken } from '../../sim/input/token.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import { tokenAt, u64Of } from '../../sim/user/program.ts';
+import { ran } from '../support/play.ts';
 
 const LAST = '18446744073709551615';
 
@@ -45,8 +45,7 @@ stage
 `;
 
 const answers = (text: string): string[] => {
-  const result = simulate(parsed(text));
-  if (typeof result === 'string') throw new Error(result);
+  const result = ran(parsed(text));
   return [
     ...result.violations.map(({ law }) => law),
     ...(result.generations[1]?.actions ?? []).map(({ verb, result: answer }) => `${verb} ${answer}`),

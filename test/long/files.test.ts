@@ -7,9 +7,9 @@ import { describe, expect, it } from 'vitest';
 import manyFiles from '../../scenarios/many_files.ts';
 import { priced } from '../../sim/explore/blackout.ts';
 import type { ActionReport, GenerationReport } from '../../sim/explore/result.ts';
-import { simulate } from '../../sim/explore/simulate.ts';
 import { STEP_KINDS } from '../../sim/machine/cpu.ts';
 import type { Action, Program, Verb } from '../../sim/user/program.ts';
+import { ran } from '../support/play.ts';
 import { MIB } from '../support/system.ts';
 
 const FILES_PER_SESSION = 500;
@@ -46,8 +46,7 @@ function programOf(files: number): Program {
 
 function updateOf(files: number): Update {
   const machine = { ramBytes: 16_384 * MIB, nodes: 1, cpus: 1 };
-  const result = simulate({ machine, profile: 'icount', seed: '1', program: programOf(files) });
-  if (typeof result === 'string') throw new Error(result);
+  const result = ran({ machine, profile: 'icount', seed: '1', program: programOf(files) });
   expect(result.violations).toEqual([]);
   expect(result.openLosses).toEqual([]);
   const [before, after] = result.generations;

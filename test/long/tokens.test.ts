@@ -12,12 +12,12 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RandomStream } from '../../sim/base/random.ts';
 import { recordingOf, resultToken } from '../../sim/explore/result_token.ts';
-import { simulate } from '../../sim/explore/simulate.ts';
 import { printProgram } from '../../sim/input/program_print.ts';
 import { encodeToken } from '../../sim/input/token.ts';
 import { BANNER } from '../support/changed.ts';
 import { inputs } from '../support/inputs.ts';
 import { readMutantTokens, runMutantTexts } from '../support/mutants.ts';
+import { ran } from '../support/play.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TOKENS = 1000;
@@ -61,8 +61,7 @@ describe(
   () => {
     const seed = Number(process.env.LUOSIM_SEED ?? '1');
     const all = fc.sample(inputs, { numRuns: TOKENS, seed }).map((input) => {
-      const result = simulate(input);
-      if (typeof result === 'string') throw new Error(result);
+      const result = ran(input);
       const own = encodeToken({ kind: 'program', text: printProgram(input) }) ?? '';
       const recorded = encodeToken({ kind: 'program', text: printProgram(recordingOf(input, result)) }) ?? '';
       return { own, recorded, told: resultToken(input, result, undefined), digest: result.digest, result };

@@ -7,9 +7,9 @@ import type { ManySessionsParams } from '../../scenarios/many_sessions.ts';
 import systemdFdstore from '../../scenarios/systemd_fdstore.ts';
 import vmm from '../../scenarios/vmm.ts';
 import type { RunResult } from '../../sim/explore/result.ts';
-import { simulate } from '../../sim/explore/simulate.ts';
 import { REVISIONS } from '../../sim/kernel/revisions.ts';
 import type { Program, Verb } from '../../sim/user/program.ts';
+import { ran } from '../support/play.ts';
 import { MIB } from '../support/system.ts';
 
 const GENERATIONS = 3;
@@ -22,8 +22,7 @@ function play(
 ): RunResult {
   const program = scenario({ revisions: [revision], generations: GENERATIONS, sessions, pattern: '%d' });
   const machine = { ramBytes: ram * MIB, nodes: 1, cpus: 2 };
-  const result = simulate({ machine, profile: 'icount', seed, program });
-  if (typeof result === 'string') throw new Error(result);
+  const result = ran({ machine, profile: 'icount', seed, program });
   expect(result.violations).toEqual([]);
   expect(result.openLosses).toEqual([]);
   expect(result.generations.map(({ bootKind }) => bootKind)).toEqual(['cold', 'handover', 'handover']);

@@ -4,9 +4,9 @@
 import { describe, expect, it } from 'vitest';
 import khoTest from '../../scenarios/kho_test.ts';
 import manySessions, { ramBytesFor } from '../../scenarios/many_sessions.ts';
-import { simulate } from '../../sim/explore/simulate.ts';
 import { NUMBERS_MAX } from '../../sim/user/names.ts';
 import type { Program } from '../../sim/user/program.ts';
+import { ran } from '../support/play.ts';
 import { MIB } from '../support/system.ts';
 
 const REVISIONS = ['april-v1-p1'];
@@ -70,8 +70,7 @@ describe('many sessions', () => {
         pattern: 'many-%d',
       });
       const machine = { ramBytes: 64 * MIB, nodes: 1, cpus: 1 };
-      const result = simulate({ machine, profile: 'icount', seed: 'room', program });
-      if (typeof result === 'string') throw new Error(result);
+      const result = ran({ machine, profile: 'icount', seed: 'room', program });
       return result.generations[0]?.freePages ?? 0;
     });
     // 7/8 of memory is what scratch, struct pages and hash tables leave.

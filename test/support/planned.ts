@@ -13,6 +13,7 @@ import { type Memory, roomOf, type Shattered, shattered } from '../../sim/explor
 import { simulate } from '../../sim/explore/simulate.ts';
 import type { RunInput } from '../../sim/input/run_input.ts';
 import { revisionByName } from '../../sim/kernel/revisions.ts';
+import { ran } from './play.ts';
 import { MIB } from './system.ts';
 
 export const ROOM: Memory = { ramBytes: 256 * MIB, fragmentedPercent: 0 };
@@ -37,8 +38,7 @@ export function update(revision: string, sessions: number, memory: Memory = ROOM
   const key = JSON.stringify([input.machine, input.program]);
   const known = updates.get(key);
   if (known !== undefined) return known;
-  const result = simulate(input);
-  if (typeof result === 'string') throw new Error(result);
+  const result = ran(input);
   updates.set(key, result);
   return result;
 }

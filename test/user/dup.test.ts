@@ -2,9 +2,9 @@
  * Several descriptors of one session: it goes with the last of them, and a name means the one that was got last.
  */
 import { expect, it } from 'vitest';
-import { simulate } from '../../sim/explore/simulate.ts';
 import { parseProgram } from '../../sim/input/program_text.ts';
 import type { RunInput } from '../../sim/input/run_input.ts';
+import { ran } from '../support/play.ts';
 
 const UPDATE = 'stage\ntask init\nload\nreboot\n';
 
@@ -14,8 +14,7 @@ function answers(revision: string, ...kernels: readonly string[]): string[][] {
     const lines = actions.split(' | ').join('\n');
     return `kernel ${revision}\nstage\ntask p\nopen\n${lines}\n${i < kernels.length - 1 ? UPDATE : ''}`;
   });
-  const result = simulate(parseProgram(`luosim 1\nmachine ram 16M\n${parts.join('')}`) as RunInput);
-  if (typeof result === 'string') throw new Error(result);
+  const result = ran(parseProgram(`luosim 1\nmachine ram 16M\n${parts.join('')}`) as RunInput);
   expect(result.violations).toEqual([]);
   return result.generations.map(({ actions }) =>
     actions

@@ -9,8 +9,8 @@ import type { RunInput } from '../../sim/input/run_input.ts';
 /** What v6.19, v7.0 and the April series lose between hook and jump is theirs: nobody acts there here. */
 export const LEAVE = 'stage\ntask init\nload\nreboot';
 
-export function inputOf(kernels: string, seed = '1'): RunInput {
-  const parsed = parseProgram(`luosim 1\nmachine ram 32M\nseed ${seed}\n${kernels}`);
+export function inputOf(kernels: string, seed = '1', machine = 'ram 32M'): RunInput {
+  const parsed = parseProgram(`luosim 1\nmachine ${machine}\nseed ${seed}\n${kernels}`);
   if ('message' in parsed) throw new Error(`line ${parsed.line}: ${parsed.message}`);
   return parsed;
 }
