@@ -21,6 +21,8 @@ export interface FileKey {
   /** Whether a live file has such a key at all. */
   has(file: LuoFile): boolean;
   hash(file: LuoFile): number;
+  /** Where several files may have the same key: the least is found. */
+  order?(file: LuoFile): number;
 }
 
 /** 32 bits of three words (the MurmurHash3 mix). */
@@ -52,12 +54,16 @@ export class FileIndex implements Stateful {
   /** The file that has the key whose hash this is, or NO_FILE. */
   find(hash: number, isIt: (file: LuoFile) => boolean): LuoFile {
     const tag = hash & TAG;
+    const key = this.#key;
+    let found = NO_FILE;
     for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const entry = this.#slots.get(slot);
-      if (entry === EMPTY) return NO_FILE;
+      if (entry === EMPTY) return found;
       if ((entry & TAG) !== tag) continue;
       const file = this.#table.slab.handleAt((entry & INDEX) - 1) as LuoFile;
-      if (file !== NO_FILE && this.#key.has(file) && isIt(file)) return file;
+      if (file === NO_FILE || !key.has(file) || !isIt(file)) continue;
+      if (key.order === undefined) return file;
+      if (found === NO_FILE || key.order(file) < key.order(found)) found = file;
     }
   }
 

@@ -53,6 +53,7 @@ export class FileSets {
       label: 'luo_file tokens',
       has: (file) => files.set(file) !== NO_SESSION,
       hash: (file) => hashWords(files.set(file), files.tokenLow(file), files.tokenHigh(file)),
+      order: (file) => files.position(file),
     });
     this.store = this.#makeStore(blocks, restoreFree);
   }

@@ -119,6 +119,21 @@ describe('the files of two sets', () => {
     );
   });
 
+  it('are found first where they were first, whatever rows they have', () => {
+    const files = makeFiles();
+    const [set, other] = files.of;
+    append(files, other, [1, 0]);
+    const gone = append(files, other, [2, 0]);
+    const first = append(files, set, [7, 7]);
+    files.sets.removeLast(other);
+    files.table.free(gone);
+    const second = append(files, set, [7, 7]);
+    const { slab } = files.table;
+    expect(slab.index(second)).toBeLessThan(slab.index(first));
+    for (let i = 0; i < 600; i++) append(files, other, [3, i]);
+    expect(look(files, set, [7, 7])).toEqual([first, 1]);
+  });
+
   it('are not found under tokens of which one word is another, nor in the other set', () => {
     const files = makeFiles();
     const [set, other] = files.of;
