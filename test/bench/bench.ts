@@ -183,7 +183,7 @@ function growth(largest: number): void {
   print(
     'luosim over sizes, warm, ns a session of processor time, and the fit time = fixed + a * sessions^b,',
   );
-  print('where fixed is what one session takes');
+  print('where fixed is what one session takes; sizes that take less than twice as much are left out');
   const one = cyclesOf('luosim', 1, FIXED_CYCLES).slice(FIXED_CYCLES / 2);
   const sizes = [
     ...FIT_CYCLES.filter(([sessions]) => sessions < largest),
@@ -198,7 +198,8 @@ function growth(largest: number): void {
   for (const names of [...WHOLE.map((name) => [name]), FIVE, WHOLE]) {
     const fixed = medianNs(one, names);
     const line = points.map(({ sessions, late }): [number, number] => [sessions, medianNs(late, names)]);
-    const { exponent, residual } = curve(line.map(([x, y]) => [x, Math.max(y - fixed, 1)]));
+    const growing = line.filter(([, y]) => y >= 2 * fixed).map(([x, y]) => [x, y - fixed] as const);
+    const { exponent, residual } = curve(growing);
     const each = line.map(([x, y]) => grouped(y / x));
     const cells = [grouped(fixed / 1000), ...each, exponent.toFixed(3), times(residual)];
     const label = names.length === 1 ? names[0] : names.length === FIVE.length ? 'the five' : 'whole cycle';
