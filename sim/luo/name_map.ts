@@ -108,16 +108,9 @@ export class NameMap implements Stateful {
     const old = this.#slots;
     this.#mask = mask;
     this.#slots = new Column(this.#storage, this.#label, mask + 1);
+    this.#used = 0;
     this.#end = NOWHERE;
-    let used = 0;
-    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) {
-      const place = this.#table.place(s);
-      const entry = (place & TAG) | ((s & INDEX) + 1);
-      let slot = place & mask;
-      while (!this.#slots.replace(slot, EMPTY, entry)) slot = (slot + 1) & mask;
-      used++;
-    }
-    this.#used = used;
+    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#place(s);
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();
   }

@@ -53,6 +53,7 @@ export class NameBook {
     return this.#words;
   }
 
+  /** Copies them to `words[at..]`. */
   write(id: number, words: Int32Array, at: number): void {
     const own = this.words(id);
     for (let k = 0; k < NAME_WORDS; k++) words[at + k] = own[k] as number;
