@@ -127,7 +127,7 @@ export const CRUISED: Plant[] = [
   plant('sim/machine', 'no-node-below-explore', "export { readFileSync } from 'node:fs';\n"),
   plant('sim/user', 'no-npm-below-explore', "export { Command } from 'commander';\n"),
   plant('sim/machine', 'seedrandom-in-base-only', "export { default as planted } from 'seedrandom';\n"),
-  plant('sim/explore', 'no-dev-dependency-in-the-product', "export { build } from 'esbuild';\n"),
+  plant('sim/explore', 'no-dev-dependency-in-the-product', "export { build } from 'rolldown';\n"),
   plant('sim/kernel', 'not-resolvable', imports('./nowhere.ts')),
   {
     where: 'sim/sched/cycle_a.ts',

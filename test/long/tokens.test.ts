@@ -7,14 +7,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import fc from 'fast-check';
+import { build } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RandomStream } from '../../sim/base/random.ts';
 import { recordingOf, resultToken } from '../../sim/explore/result_token.ts';
 import { printProgram } from '../../sim/input/program_print.ts';
 import { encodeToken } from '../../sim/input/token.ts';
-import { BANNER } from '../support/changed.ts';
 import { inputs } from '../support/inputs.ts';
 import { readMutantTokens, runMutantTexts } from '../support/mutants.ts';
 import { ran } from '../support/play.ts';
@@ -30,12 +29,9 @@ const batch = join(directory, 'replay_batch.mjs');
 
 beforeAll(() =>
   build({
-    entryPoints: [join(ROOT, 'test/support/replay_batch.ts')],
-    outfile: batch,
-    bundle: true,
-    format: 'esm',
+    input: join(ROOT, 'test/support/replay_batch.ts'),
     platform: 'node',
-    banner: BANNER,
+    output: { file: batch, format: 'esm' },
   }),
 );
 afterAll(() => rmSync(directory, { recursive: true }));
