@@ -10,7 +10,9 @@
  * The rest of a name lies in a column beside the rows, which shorter names never touch. A session is named by its slab
  * handle; a handle that outlives its record is a use after free.
  */
+
 import { assert } from '../base/assert.ts';
+import { copyWords } from '../base/words.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
@@ -79,9 +81,7 @@ export class SessionTable {
     const to = this.slab.rowAt(session);
     row[to + HASH] = name.hash;
     row[to + PLACE] = name.place;
-    const head = Math.min(name.length, HEAD);
-    const named = name.words;
-    for (let k = 0; k < head; k++) row[to + NAME + k] = named[k] as number;
+    copyWords(row, to + NAME, name.words, 0, HEAD);
     if (name.length > HEAD) this.#tails.setRun((session & INDEX_MASK) * TAIL, name.words, HEAD, TAIL);
     return session;
   }
@@ -160,9 +160,9 @@ export class SessionTable {
   loadName(session: SessionHandle, words: Int32Array, at: number): void {
     const row = this.slab.row(session);
     const from = this.slab.rowAt(session) + NAME;
-    for (let k = 0; k < HEAD; k++) words[at + k] = row[from + k] as number;
+    copyWords(words, at, row, from, HEAD);
     const tail = (session & INDEX_MASK) * TAIL;
-    copyTail(this.#tails.piece(tail), tail & PIECE_MASK, words, at + HEAD);
+    copyWords(words, at + HEAD, this.#tails.piece(tail), tail & PIECE_MASK, TAIL);
   }
 
   /** Writes the 64 bytes of the name to memory. */
@@ -218,8 +218,4 @@ export class SessionTable {
   #set(session: SessionHandle, word: number, value: number): void {
     this.slab.openRow(session, word, 1)[this.slab.rowAt(session) + word] = value;
   }
-}
-
-function copyTail(source: Int32Array, from: number, target: Int32Array, at: number): void {
-  for (let k = 0; k < TAIL; k++) target[at + k] = source[from + k] as number;
 }

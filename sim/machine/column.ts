@@ -7,7 +7,9 @@
  * Untouched words read as 0 and cost nothing; a word that is touched costs its piece, and a pointer for every piece
  * below it.
  */
+
 import { assert, unreachable } from '../base/assert.ts';
+import { copyWords } from '../base/words.ts';
 import type { Journal, Undoable } from './journal.ts';
 import { PIECE_MASK, PIECE_SHIFT, PIECE_WORDS, type PiecePool, ZERO_PIECE } from './pool.ts';
 
@@ -19,16 +21,13 @@ export interface Storage {
   readonly columns?: Column[];
 }
 
-/** Stands where no piece is. Its length tells it from one: to compare two arrays costs more. */
-const NONE = new Int32Array(0);
-
 export class Column implements Undoable {
   readonly name: string;
   readonly #storage: Storage;
   readonly #journal: Journal;
   /** Pieces the column may have. */
   readonly #end: number;
-  /** Up to the last one that was written. */
+  /** Up to the last one that was written; ZERO_PIECE where nothing was. */
   readonly #pieces: Int32Array[] = [];
 
   /** `words` bounds the index. */
@@ -41,46 +40,32 @@ export class Column implements Undoable {
   }
 
   get(i: number): number {
-    const p = i >>> PIECE_SHIFT;
-    if (p >= this.#pieces.length) return 0;
-    const piece = this.#pieces[p] as Int32Array;
-    const at = i & PIECE_MASK;
-    return at < piece.length ? (piece[at] as number) : 0;
+    const piece = this.#pieces[i >>> PIECE_SHIFT];
+    return piece === undefined ? 0 : (piece[i & PIECE_MASK] as number);
   }
 
   set(i: number, word: number): void {
-    const piece = this.#own(i);
-    const at = i & PIECE_MASK;
-    if (at < piece.length) piece[at] = word;
-    else this.#openSlowly(i, 1)[at] = word;
+    this.open(i, 1)[i & PIECE_MASK] = word;
   }
 
   /** Whether word `i` was `from`; then it is `to`. */
   replace(i: number, from: number, to: number): boolean {
-    const piece = this.#own(i);
-    const at = i & PIECE_MASK;
-    if (at < piece.length) {
-      if (piece[at] !== from) return false;
-      piece[at] = to;
-      return true;
-    }
     if (this.get(i) !== from) return false;
-    this.#openSlowly(i, 1)[at] = to;
+    this.set(i, to);
     return true;
   }
 
   /** The piece that holds word `i`, for reading runs that do not cross a piece. */
   piece(i: number): Int32Array {
-    const p = i >>> PIECE_SHIFT;
-    if (p >= this.#pieces.length) return ZERO_PIECE;
-    const piece = this.#pieces[p] as Int32Array;
-    return piece.length !== 0 ? piece : ZERO_PIECE;
+    return this.#pieces[i >>> PIECE_SHIFT] ?? ZERO_PIECE;
   }
 
   /** The piece that holds words i..i+n-1, which do not cross a piece, for writing them: they are logged now. */
   open(i: number, n: number): Int32Array {
-    const piece = this.#own(i);
-    return piece.length !== 0 ? piece : this.#openSlowly(i, n);
+    const piece = this.#pieces[i >>> PIECE_SHIFT];
+    if (piece === undefined || piece === ZERO_PIECE || this.#journal.depth !== 0)
+      return this.#openSlowly(i, n);
+    return piece;
   }
 
   /** Writes `n` words from `source`; the run must not cross a piece. */
@@ -88,7 +73,7 @@ export class Column implements Undoable {
     const piece = this.open(i, n);
     const at = i & PIECE_MASK;
     assert(at + n <= PIECE_WORDS, 'a run of words does not cross a piece');
-    for (let k = 0; k < n; k++) piece[at + k] = source[from + k] as number;
+    copyWords(piece, at, source, from, n);
   }
 
   undo(i: number, old: number): void {
@@ -98,18 +83,11 @@ export class Column implements Undoable {
   /** Gives all memory back. The column cannot be used again. */
   dispose(): void {
     for (const piece of this.#pieces) {
-      if (piece === NONE) continue;
+      if (piece === ZERO_PIECE) continue;
       piece.fill(0);
       this.#storage.pool.give(piece);
     }
     this.#pieces.length = 0;
-  }
-
-  /** The piece to write word `i` to without further ado; without words where there is more to do. */
-  #own(i: number): Int32Array {
-    const p = i >>> PIECE_SHIFT;
-    if (p >= this.#pieces.length || this.#journal.depth !== 0) return NONE;
-    return this.#pieces[p] as Int32Array;
   }
 
   #openSlowly(i: number, n: number): Int32Array {
@@ -125,10 +103,10 @@ export class Column implements Undoable {
     const pieces = this.#pieces;
     if (p >= pieces.length) {
       if (p >= this.#end) unreachable(`${this.name}: index out of range`);
-      while (pieces.length <= p) pieces.push(NONE);
+      while (pieces.length <= p) pieces.push(ZERO_PIECE);
     }
     const piece = pieces[p] as Int32Array;
-    return piece === NONE ? this.#materialise(p) : piece;
+    return piece === ZERO_PIECE ? this.#materialise(p) : piece;
   }
 
   #materialise(p: number): Int32Array {

@@ -12,9 +12,11 @@
  * kexec image landing in scratch): its untouched pages read as a pattern of the region's seed and their address.
  * Accesses outside RAM raise a PageFault, which the running kernel turns into an oops.
  */
+
 import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../base/limits.ts';
 import { fromWords, highWord, type Pfn, type Phys, physOf } from '../base/units.ts';
+import { copyWords } from '../base/words.ts';
 import { ABSENT, CHUNK_BYTES, CHUNK_PAGES, type Chunk, Chunks } from './chunks.ts';
 import type { Storage } from './column.ts';
 import { type Backdrop, fillPattern, type GarbageRegion } from './garbage.ts';
@@ -142,7 +144,7 @@ export class Ram implements Undoable, Stateful {
         this.#untouched.loadWords(from, target, at + done, run);
       } else {
         const { words } = chunk;
-        for (let k = 0; k < run; k++) target[at + done + k] = words[offset + k] as number;
+        copyWords(target, at + done, words, offset, run);
       }
       done += run;
     }
@@ -162,7 +164,7 @@ export class Ram implements Undoable, Stateful {
       const run = Math.min(n - done, PAGE_WORDS - inPage);
       const words = this.#writable(to).words;
       const offset = (to & CHUNK_MASK) >>> 2;
-      for (let k = 0; k < run; k++) words[offset + k] = source[from + done + k] as number;
+      copyWords(words, offset, source, from + done, run);
       done += run;
     }
   }

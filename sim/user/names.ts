@@ -4,7 +4,9 @@
  *
  *   id   pattern with %d: (index of the pattern + 1) << 24 | number     plain name: its index
  */
+
 import { assert } from '../base/assert.ts';
+import { copyWords } from '../base/words.ts';
 import { NAME_WORDS } from '../luo/name.ts';
 
 /** Names made of a pattern: `count` of them from `first`. A plain name is a pattern without %d, count 1. */
@@ -55,8 +57,7 @@ export class NameBook {
 
   /** Copies them to `words[at..]`. */
   write(id: number, words: Int32Array, at: number): void {
-    const own = this.words(id);
-    for (let k = 0; k < NAME_WORDS; k++) words[at + k] = own[k] as number;
+    copyWords(words, at, this.words(id), 0, NAME_WORDS);
   }
 
   /** Makes the name at hand that of the next id; false where that takes more than counting up in its digits. */

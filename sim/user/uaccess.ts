@@ -2,8 +2,10 @@
  * A caller's memory: what an ioctl's argument pointer points at. Bytes beyond `readable` fault when they are read,
  * beyond `writable` when they are written.
  */
+
 import { ERRNO } from '../base/errno.ts';
 import { definePoint } from '../base/point.ts';
+import { copyWords } from '../base/words.ts';
 import type { Thread } from './process.ts';
 
 /** Where a caller may have to wait for the page that takes its answer. */
@@ -48,7 +50,7 @@ export function copyStructIn(
   const given = Math.min(userBytes, bytes);
   if (source.readable < given) return -ERRNO.EFAULT;
   const whole = given >> 2;
-  for (let k = 0; k < whole; k++) target[k] = from[k] as number;
+  copyWords(target, 0, from, 0, whole);
   for (let k = whole; k < words; k++) target[k] = partialWord(from, k, given);
   return 0;
 }
@@ -62,7 +64,7 @@ export function respond(target: UserMemory, source: Int32Array, bytes: number, u
   const count = Math.min(wanted, target.writable);
   const whole = count >> 2;
   const { words } = target;
-  for (let k = 0; k < whole; k++) words[k] = source[k] as number;
+  copyWords(words, 0, source, 0, whole);
   const mask = (1 << ((count & 3) * 8)) - 1;
   if (mask !== 0) {
     words[whole] = ((words[whole] as number) & ~mask) | ((source[whole] as number) & mask);
