@@ -2,19 +2,21 @@
  * struct luo_file_set, one in every session: its files in order of preservation, how many there are, and the store's
  * words. Under session.mutex.
  *
- *   row   first file, last file, files listed, count (2 words), the store's words
+ *   row   first file, last file, files listed, count (2 words), the store's words, and up to a power of two
  *
  * `count` is what the kernel keeps beside the list. The two differ where the fixed arrays fail to deserialize: count is
  * then what was handed over, and the list ends where it went wrong.
  *
  * The kernel looks for a token along the list; here the answer is found at once and the walk is charged.
  */
+import { assert } from '../base/assert.ts';
 import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { FreeBlock } from '../kho/block_set.ts';
 import type { KhoBlockTable } from '../kho/block_table.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
+import { PIECE_MASK } from '../machine/pool.ts';
 import { FileArray } from './file_array.ts';
 import { FileBlockSet } from './file_block_set.ts';
 import { FileChain } from './file_chain.ts';
@@ -28,7 +30,8 @@ const LAST = 1;
 const LISTED = 2;
 const COUNT = 3;
 const STORE = 5;
-const WORDS = STORE + STORE_WORDS;
+const WORDS = 16;
+assert(STORE + STORE_WORDS <= WORDS, 'a row has room for the words of a store');
 
 export class FileSets {
   readonly store: FileStore;
@@ -73,8 +76,10 @@ export class FileSets {
 
   /** luo_file_set.count. */
   count(set: SessionHandle): number {
-    const at = this.#sessions.slab.index(set) * WORDS + COUNT;
-    return fromWords(this.#rows.get(at), this.#rows.get(at + 1));
+    const i = this.#sessions.slab.index(set) * WORDS;
+    const row = this.#rows.piece(i);
+    const at = (i & PIECE_MASK) + COUNT;
+    return fromWords(row[at] as number, row[at + 1] as number);
   }
 
   /** Whether there is nothing of files: none on the list, none counted, no region. */

@@ -6,8 +6,11 @@ import { SESSION_NAME_LENGTH } from '../base/limits.ts';
 
 export const NAME_WORDS = SESSION_NAME_LENGTH / 4;
 
+/** The top bit of the first zero byte of a word, perhaps with those of bytes behind it; 0 where there is none. */
+const zeroBits = (word: number): number => (word - 0x01010101) & ~word & 0x80808080;
+
 /** Whether a word has a zero byte. */
-const hasZero = (word: number): boolean => ((word - 0x01010101) & ~word & 0x80808080) !== 0;
+const hasZero = (word: number): boolean => zeroBits(word) !== 0;
 
 /** Clears what stands behind the first NUL; false where there is none in 64 bytes. */
 export function normaliseName(words: Int32Array, at: number): boolean {
@@ -24,7 +27,8 @@ export function normaliseName(words: Int32Array, at: number): boolean {
 /** Copies a normalised name 8 bytes at a time, and nothing behind those that have its NUL. @kernel strscpy */
 export function copyName(target: Int32Array, to: number, words: Int32Array, at: number): void {
   for (let k = 0; k < NAME_WORDS; k += 2) {
-    const [low, high] = [words[at + k] as number, words[at + k + 1] as number];
+    const low = words[at + k] as number;
+    const high = words[at + k + 1] as number;
     target[to + k] = low;
     target[to + k + 1] = high;
     if (hasZero(low) || hasZero(high)) return;
@@ -44,11 +48,10 @@ export function truncateName(words: Int32Array, at: number): void {
     words[at + NAME_WORDS - 1] = (words[at + NAME_WORDS - 1] as number) & 0x00ffffff;
 }
 
+/** Keeps the bytes in front of the first zero byte, which is there. */
 function maskBehindNul(word: number): number {
-  for (let byte = 0; byte < 4; byte++) {
-    if (((word >>> (byte * 8)) & 0xff) === 0) return byte === 0 ? 0 : word & ((1 << (byte * 8)) - 1);
-  }
-  return word;
+  const zeros = zeroBits(word);
+  return word & (((zeros & -zeros) >>> 7) - 1);
 }
 
 const SEED = 0x9747b28c;

@@ -10,7 +10,7 @@
 import { type Answer, after } from '../base/answer.ts';
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { kernelFunction, type Op } from '../base/point.ts';
-import type { Phys } from '../base/units.ts';
+import { fromWords, type Phys } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { DESERIALIZE_FILE_ERRORS, DESERIALIZE_LATCH } from '../kernel/patches.ts';
 import { STEP } from '../machine/cpu.ts';
@@ -28,6 +28,9 @@ const DESERIALIZE = kernelFunction('luo_session_deserialize');
 
 const NAME = LUO_SESSION_SER.at.name;
 const FILE_SET = LUO_SESSION_SER.at.file_set_ser;
+const FILE_SET_WORDS = LUO_FILE_SET_SER.size / 4;
+const FILES = LUO_FILE_SET_SER.at.files / 4;
+const COUNT = LUO_FILE_SET_SER.at.count / 4;
 
 /** What deserializing needs of the sessions it makes. */
 export interface SessionMaker {
@@ -137,8 +140,10 @@ export class SessionDeserializer implements Stateful {
     }
     // Read when the session is on the list, and not before: that may have taken time.
     const { ram } = this.#kernel.machine;
-    const head = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.files);
-    const count = ram.load64(slot + FILE_SET + LUO_FILE_SET_SER.at.count);
+    const words = ram.view(slot + FILE_SET, FILE_SET_WORDS);
+    const at = ram.viewAt;
+    const head = fromWords(words[at + FILES] as number, words[at + FILES + 1] as number);
+    const count = fromWords(words[at + COUNT] as number, words[at + COUNT + 1] as number);
     const { mutex } = table;
     if (!mutex.tryLock(task, session)) {
       return after(mutex.wait(task, session), this, this.#deserializeFiles, task, session, head, count);

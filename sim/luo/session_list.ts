@@ -67,14 +67,14 @@ export class SessionList implements Stateful, IndexedList {
     return found;
   }
 
-  /** Whether the name of a session that is to join the list is found to be taken; some designs look later. */
-  taken(session: SessionHandle): boolean {
+  /** Whether the name, of this hash, of a session that is to join the list is found to be taken; some designs look later. */
+  taken(session: SessionHandle, hash: number): boolean {
     const found = this.#names.findNameOf(session);
     if (this.#looksLater) {
       if (found !== NO_SESSION) this.#duplicates++;
       return false;
     }
-    this.#index.search(found, this.table.hash(session));
+    this.#index.search(found, hash);
     return found !== NO_SESSION;
   }
 

@@ -79,6 +79,12 @@ class World {
     return 0;
   }
 
+  /** Whether the name of a session that is to join is found to be taken. */
+  isTaken(i: number): boolean {
+    const session = this.table.alloc(wordsOf(i), 0);
+    return this.list.taken(session, this.table.hash(session));
+  }
+
   remove(i: number): void {
     const session = this.sessions.get(i) as SessionHandle;
     this.list.unlink(session);
@@ -257,7 +263,7 @@ describe('sort-at-deserialize', () => {
   it('looks for duplicates when all have joined, and only then', () => {
     const world = new World('sort-at-deserialize', 'incoming');
     for (const i of [1, 2, 1]) {
-      expect(world.list.taken(world.table.alloc(wordsOf(i), 0))).toBe(false);
+      expect(world.isTaken(i)).toBe(false);
       expect(world.append(i)).toBe(0);
     }
     expect(world.steps('hop')).toBe(0);
@@ -281,7 +287,7 @@ describe('sort-at-deserialize', () => {
   it('scans what is created', () => {
     const world = new World('sort-at-deserialize', 'outgoing');
     for (let i = 0; i < 9; i++) world.append(i);
-    expect(world.taken('hop', () => world.list.taken(world.table.alloc(wordsOf(9), 0)))).toBe(9);
+    expect(world.taken('hop', () => world.isTaken(9))).toBe(9);
   });
 });
 
