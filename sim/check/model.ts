@@ -29,11 +29,17 @@ export interface Order {
   at(place: number): number;
 }
 
+/** Tasks for which there is room at first. */
+const TASKS = 64;
+
 /** Words of a name's row. */
 const ROW = 2;
 /** State in the low 2 bits, actor above. */
 const STATE = 0;
 const PLACE = 1;
+
+const stateOf = (entry: number): number => entry & 3;
+const actorOf = (entry: number): number => entry >>> 2;
 
 /** Who was told: a process, by its id, and the task in it. */
 interface Actor {
@@ -56,12 +62,9 @@ class Side implements Stateful, Order {
     storage.journal.enlist(this);
   }
 
-  state(name: number): number {
-    return this.#rows.get(name * ROW + STATE) & 3;
-  }
-
-  actor(name: number): number {
-    return this.#rows.get(name * ROW + STATE) >>> 2;
+  /** State and actor of a name. */
+  entry(name: number): number {
+    return this.#rows.get(name * ROW + STATE);
   }
 
   add(name: number, actor: number): void {
@@ -82,7 +85,7 @@ class Side implements Stateful, Order {
     const name = this.#order.get(place);
     const row = this.#rows.piece(name * ROW);
     const at = (name * ROW) & PIECE_MASK;
-    return ((row[at + STATE] as number) & 3) !== ABSENT && row[at + PLACE] === place ? name : -1;
+    return stateOf(row[at + STATE] as number) !== ABSENT && row[at + PLACE] === place ? name : -1;
   }
 
   clear(): void {
@@ -113,7 +116,7 @@ export class SessionModel implements Stateful {
   #lastThread: Thread | undefined;
   #lastActor = 0;
   /** The name + 1 in a call that has not answered, by task; 0 for none. */
-  readonly #inFlight: number[] = [];
+  #inFlight = new Int32Array(TASKS);
   /** Names whose fate the jump, or an answer that could not be written, left open. */
   #uncertain: ReadonlySet<number> = new Set();
   /** Told of sessions that are finished or closed, of one kernel or the other. */
@@ -145,15 +148,16 @@ export class SessionModel implements Stateful {
   }
 
   called({ task }: Thread, _verb: Verb, name: number): void {
+    if (task.id >= this.#inFlight.length) this.#makeRoom(task.id);
     this.#inFlight[task.id] = name + 1;
   }
 
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
     this.#inFlight[thread.task.id] = 0;
     const actor = this.#actorOf(thread);
-    if (verb === 'exit') this.#exited(this.#process(actor));
-    if (name === -1) return;
-    if (verb === 'create') this.#created(name, actor, result);
+    if (name === -1) {
+      if (verb === 'exit') this.#exited(this.#process(actor));
+    } else if (verb === 'create') this.#created(name, actor, result);
     else if (verb === 'retrieve') this.#retrieved(name, actor, result);
     else if (result < 0) return;
     else if (verb === 'finish') this.#finished(name, this.#process(actor));
@@ -173,16 +177,14 @@ export class SessionModel implements Stateful {
 
   /** Which task was told that it had created a session; of an incoming one, until it is retrieved. */
   creator(name: number, side: SideName): number {
-    const actor = (side === 'outgoing' ? this.#outgoing : this.#incoming).actor(name);
-    return (this.#actors[actor] as Actor).task;
+    const entry = (side === 'outgoing' ? this.#outgoing : this.#incoming).entry(name);
+    return (this.#actors[actorOf(entry)] as Actor).task;
   }
 
   /** The machine jumped: what was created is owed, what was owed before and not created again is discarded. */
   jumped(): void {
-    this.#uncertain = new Set(
-      Array.from(this.#inFlight, (name) => (name ?? 0) - 1).filter((name) => name >= 0),
-    );
-    this.#inFlight.length = 0;
+    this.#uncertain = new Set(this.#inFlight.map((name) => name - 1).filter((name) => name >= 0));
+    this.#inFlight.fill(0);
     this.#held.clear();
     this.#incoming.clear();
     [this.#incoming, this.#outgoing] = [this.#outgoing, this.#incoming];
@@ -218,12 +220,18 @@ export class SessionModel implements Stateful {
     this.#processes.length = processes;
     this.#actors.length = actors;
     this.#lastThread = undefined;
-    this.#inFlight.length = 0;
+    this.#inFlight.fill(0);
+  }
+
+  #makeRoom(task: number): void {
+    const before = this.#inFlight;
+    this.#inFlight = new Int32Array(2 * task);
+    this.#inFlight.set(before);
   }
 
   #created(name: number, actor: number, result: number): void {
     if (result < 0) return;
-    if (this.#outgoing.state(name) !== ABSENT) {
+    if (stateOf(this.#outgoing.entry(name)) !== ABSENT) {
       this.#violations.add('one-name', `a second session "${this.#describe(name)}" was acknowledged`);
       return;
     }
@@ -232,38 +240,46 @@ export class SessionModel implements Stateful {
   }
 
   #retrieved(name: number, actor: number, result: number): void {
-    const state = this.#incoming.state(name);
-    if (this.#uncertain.has(name)) {
-      if (result >= 0 && state === ABSENT) this.#incoming.add(name, actor);
-    } else if (result >= 0 && state !== LISTED) {
-      this.#violations.add('no-invention', `"${this.#describe(name)}" was retrieved and should not be there`);
-    } else if (result === -2 && state === LISTED) {
-      this.#violations.add(
-        'preservation',
-        `"${this.#describe(name)}" was acknowledged and is not there: ENOENT`,
-      );
-    } else if (result === -22 && state === LISTED) {
-      this.#violations.add(
-        'preservation',
-        `"${this.#describe(name)}" cannot be retrieved the first time: EINVAL`,
-      );
+    const state = stateOf(this.#incoming.entry(name));
+    if (result < 0) {
+      if (state === LISTED && !this.#uncertain.has(name)) this.#notRetrieved(name, result);
+      return;
     }
-    // The answer found no page: whatever was retrieved is finished with its file, which nobody gets.
-    if (result === -14 && state === LISTED) this.#uncertain = new Set([...this.#uncertain, name]);
-    if (result < 0 || this.#incoming.state(name) !== LISTED) return;
+    if (state !== LISTED) {
+      if (!this.#uncertain.has(name)) {
+        const text = `"${this.#describe(name)}" was retrieved and should not be there`;
+        this.#violations.add('no-invention', text);
+        return;
+      }
+      if (state !== ABSENT) return;
+      this.#incoming.add(name, actor);
+    }
     this.#took(name, this.#process(actor), 'incoming');
     this.#incoming.setState(name, RETRIEVED, actor);
+  }
+
+  /** A session that is owed was refused. */
+  #notRetrieved(name: number, result: number): void {
+    const said = `"${this.#describe(name)}"`;
+    if (result === -2) {
+      this.#violations.add('preservation', `${said} was acknowledged and is not there: ENOENT`);
+    } else if (result === -22) {
+      this.#violations.add('preservation', `${said} cannot be retrieved the first time: EINVAL`);
+    } else if (result === -14) {
+      // The answer found no page: whatever was retrieved is finished with its file, which nobody gets.
+      this.#uncertain = new Set([...this.#uncertain, name]);
+    }
   }
 
   /** The kernel whose session the process acts on under this name; undefined where it has no descriptor. */
   #sideOf(name: number, process: number): SideName | undefined {
     const held = this.#heldAs(name, process);
     if (held !== undefined) return held.at(-1);
-    if (this.#incoming.state(name) === RETRIEVED && this.#process(this.#incoming.actor(name)) === process)
-      return 'incoming';
-    return this.#outgoing.state(name) === LISTED && this.#process(this.#outgoing.actor(name)) === process
-      ? 'outgoing'
-      : undefined;
+    const incoming = this.#incoming.entry(name);
+    if (stateOf(incoming) === RETRIEVED && this.#process(actorOf(incoming)) === process) return 'incoming';
+    const outgoing = this.#outgoing.entry(name);
+    const isItsOwn = stateOf(outgoing) === LISTED && this.#process(actorOf(outgoing)) === process;
+    return isItsOwn ? 'outgoing' : undefined;
   }
 
   #heldAs(name: number, process: number): readonly SideName[] | undefined {
@@ -289,27 +305,34 @@ export class SessionModel implements Stateful {
 
   #closed(name: number, process: number): void {
     const side = this.#sideOf(name, process);
-    const rest = this.#heldAs(name, process)?.slice(0, -1) ?? [];
-    if (rest.length > 1) this.#held.set(`${process} ${name}`, rest);
-    else if (rest.length === 1) this.#held.delete(`${process} ${name}`);
-    if (side === undefined || rest.includes(side)) return;
+    if (side === undefined || this.#holdsMore(name, process, side)) return;
     if (side === 'incoming') this.#incoming.setState(name, ABSENT, 0);
     else this.#outgoing.setState(name, ABSENT, 0);
     this.onGone?.(side, name);
   }
 
+  /** The last descriptor of the name goes; whether another one leads to its session. */
+  #holdsMore(name: number, process: number, side: SideName): boolean {
+    const held = this.#heldAs(name, process);
+    if (held === undefined) return false;
+    const rest = held.slice(0, -1);
+    if (rest.length > 1) this.#held.set(`${process} ${name}`, rest);
+    else this.#held.delete(`${process} ${name}`);
+    return rest.includes(side);
+  }
+
   #exited(process: number): void {
     for (let place = 0; place < this.#outgoing.length; place++) {
       const name = this.#outgoing.at(place);
-      if (name === -1 || this.#process(this.#outgoing.actor(name)) !== process) continue;
+      if (name === -1 || this.#process(actorOf(this.#outgoing.entry(name))) !== process) continue;
       this.#outgoing.setState(name, ABSENT, 0);
       this.onGone?.('outgoing', name);
     }
     for (let place = 0; place < this.#incoming.length; place++) {
       const name = this.#incoming.at(place);
       if (name === -1) continue;
-      const retrieved = this.#incoming.state(name) === RETRIEVED;
-      if (!retrieved || this.#process(this.#incoming.actor(name)) !== process) continue;
+      const entry = this.#incoming.entry(name);
+      if (stateOf(entry) !== RETRIEVED || this.#process(actorOf(entry)) !== process) continue;
       this.#incoming.setState(name, ABSENT, 0);
       this.onGone?.('incoming', name);
     }
