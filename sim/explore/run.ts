@@ -79,6 +79,7 @@ export function run(request: RunRequest): RunResult {
 
 class Run implements Observer {
   readonly #request: RunRequest;
+  readonly #watcher: Partial<Watcher> | undefined;
   readonly #machine: Machine;
   readonly #names = new NameBook();
   readonly #violations = new Violations();
@@ -99,6 +100,7 @@ class Run implements Observer {
 
   constructor(request: RunRequest) {
     this.#request = request;
+    this.#watcher = request.watcher;
     this.#machine = request.machine;
     this.#machine.decisions = request.decisions;
     this.#progress = new Progressing(request.onProgress);
@@ -114,7 +116,7 @@ class Run implements Observer {
     request.machine.journal.enlist(this.#files);
     this.#model.onGone = (side, name) => this.#files.gone(side, name);
     this.#actions = new ActionLog(this.#machine.cpus);
-    this.#violations.onFound = (violation) => request.watcher?.broken?.(violation);
+    this.#violations.onFound = (violation) => this.#watcher?.broken?.(violation);
     this.#laws = new Laws({ model: this.#model, names: this.#names, violations: this.#violations });
   }
 
@@ -144,7 +146,7 @@ class Run implements Observer {
       digest.mixText(report.digest);
       if (!jumps) {
         this.#laws.checkFinished(system, kernelProgram, this.#actions.reports);
-        this.#request.watcher?.ended?.();
+        this.#watcher?.ended?.();
         system.kernel.dispose();
         break;
       }
@@ -167,18 +169,23 @@ class Run implements Observer {
     };
   }
 
+  began(thread: Thread, verb: Verb): void {
+    this.#actions.began(thread, verb);
+  }
+
   called(thread: Thread, verb: Verb, name: number): void {
     this.#progress.call(this.#phaseOf(verb));
     this.#model.called(thread, verb, name);
-    this.#actions.called(thread, verb);
-    this.#request.watcher?.called?.(thread, verb, this.#nameText(name));
+    if (this.#watcher !== undefined) this.#watcher.called?.(thread, verb, this.#nameText(name));
   }
 
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
     this.#model.answered(thread, verb, name, result);
-    if (verb === 'open') this.#deviceOpened(result);
-    if (verb === 'exit') this.#files.exited(thread.process.name);
-    this.#request.watcher?.answered?.(thread, verb, this.#nameText(name), result);
+    if (name === -1) {
+      if (verb === 'open') this.#deviceOpened(result);
+      if (verb === 'exit') this.#files.exited(thread.process.name);
+    }
+    if (this.#watcher !== undefined) this.#watcher.answered?.(thread, verb, this.#nameText(name), result);
   }
 
   fileCalled(thread: Thread, action: FileAction, name: number, i: number): void {
@@ -223,7 +230,7 @@ class Run implements Observer {
       ...(program.boot === undefined ? {} : { commandLine: program.boot }),
       generation,
       ...(params === undefined ? {} : { params }),
-      onStart: (booting) => this.#request.watcher?.started?.(booting, this.#processes),
+      onStart: (booting) => this.#watcher?.started?.(booting, this.#processes),
     });
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
@@ -329,7 +336,7 @@ class Run implements Observer {
   }
 
   #jump({ kernel, kexec }: System, digest: string): BootParams {
-    this.#request.watcher?.ended?.();
+    this.#watcher?.ended?.();
     const params = this.#machine.jump(kexec.plan());
     this.#model.jumped();
     this.#files.jumped();

@@ -6,8 +6,8 @@
  */
 
 import { assert } from '../base/assert.ts';
-import { copyWords } from '../base/words.ts';
 import { NAME_WORDS } from '../luo/name.ts';
+import type { ArgumentBuffer } from './buffer.ts';
 
 /** Names made of a pattern: `count` of them from `first`. A plain name is a pattern without %d, count 1. */
 export interface Names {
@@ -38,8 +38,9 @@ export class NameBook {
   #numbered = 0;
   readonly #bytes = new Uint8Array(NAME_WORDS * 4);
   #last: Pattern | undefined;
-  /** The name written last, its id, and where its number ends. A name often follows the one before it. */
+  /** The name at hand, its words before the NULs, its id, and where its number ends. It often follows the one before. */
   readonly #words = new Int32Array(NAME_WORDS);
+  #filled = 0;
   #id = -1;
   #digitsEnd = 0;
 
@@ -55,9 +56,10 @@ export class NameBook {
     return this.#words;
   }
 
-  /** Copies them to `words[at..]`. */
-  write(id: number, words: Int32Array, at: number): void {
-    copyWords(words, at, this.words(id), 0, NAME_WORDS);
+  /** Writes them to an argument, from word `at` on. */
+  write(id: number, argument: ArgumentBuffer, at: number): void {
+    const words = this.words(id);
+    argument.put(at, words, NAME_WORDS, this.#filled);
   }
 
   /** Makes the name at hand that of the next id; false where that takes more than counting up in its digits. */
@@ -92,6 +94,7 @@ export class NameBook {
       for (const byte of after) if (length < bytes.length) bytes[length++] = byte;
     }
     bytes.fill(0, length);
+    this.#filled = Math.ceil(length / 4);
     for (let k = 0; k < NAME_WORDS; k++) {
       const i = k * 4;
       this.#words[k] =

@@ -5,28 +5,28 @@
 
 import { ERRNO } from '../base/errno.ts';
 import { definePoint } from '../base/point.ts';
-import { copyWords } from '../base/words.ts';
+import type { Scheduler } from '../sched/scheduler.ts';
+import { ArgumentBuffer } from './buffer.ts';
 import type { Thread } from './process.ts';
 
 /** Where a caller may have to wait for the page that takes its answer. */
 export const COPY_OUT = definePoint('luo_ucmd_respond', 'page');
 
-export class UserMemory {
-  readonly words: Int32Array;
+export class UserMemory extends ArgumentBuffer {
   /** Bytes that can be read; the rest of the argument is unmapped. */
   readable: number;
   /** Bytes that can be written. */
   writable: number;
 
   constructor(bytes: number) {
-    this.words = new Int32Array(Math.ceil(bytes / 4));
+    super(Math.ceil(bytes / 4));
     this.readable = bytes;
     this.writable = bytes;
   }
 
   /** The caller's first u32, or -1 where it cannot be read. @kernel get_user */
   size(): number {
-    return this.readable < 4 ? -1 : (this.words[0] as number) >>> 0;
+    return this.readable < 4 ? -1 : this.get(0) >>> 0;
   }
 }
 
@@ -36,22 +36,19 @@ export class UserMemory {
  * with zeroes. @kernel copy_struct_from_user
  */
 export function copyStructIn(
-  target: Int32Array,
+  target: ArgumentBuffer,
   bytes: number,
   source: UserMemory,
   userBytes: number,
 ): number {
   for (let i = bytes; i < userBytes; i++) {
     if (i >= source.readable) return -ERRNO.EFAULT;
-    if (byteOf(source.words, i) !== 0) return -ERRNO.E2BIG;
+    if (byteOf(source.get(i >>> 2), i) !== 0) return -ERRNO.E2BIG;
   }
-  const { words: from } = source;
-  const words = bytes >> 2;
   const given = Math.min(userBytes, bytes);
   if (source.readable < given) return -ERRNO.EFAULT;
-  const whole = given >> 2;
-  copyWords(target, 0, from, 0, whole);
-  for (let k = whole; k < words; k++) target[k] = partialWord(from, k, given);
+  target.take(source, given >> 2);
+  for (let k = given >> 2; k < bytes >> 2; k++) target.set(k, partialWord(source.get(k), k, given));
   return 0;
 }
 
@@ -59,22 +56,24 @@ export function copyStructIn(
  * Copies the answer out, at most the caller's size: 0, or -EFAULT with what comes before the first byte that cannot be
  * written. @kernel luo_ucmd_respond
  */
-export function respond(target: UserMemory, source: Int32Array, bytes: number, userBytes: number): number {
+export function respond(
+  target: UserMemory,
+  source: ArgumentBuffer,
+  bytes: number,
+  userBytes: number,
+): number {
   const wanted = Math.min(userBytes, bytes);
   const count = Math.min(wanted, target.writable);
   const whole = count >> 2;
-  const { words } = target;
-  copyWords(words, 0, source, 0, whole);
+  target.take(source, whole);
   const mask = (1 << ((count & 3) * 8)) - 1;
-  if (mask !== 0) {
-    words[whole] = ((words[whole] as number) & ~mask) | ((source[whole] as number) & mask);
-  }
+  if (mask !== 0) target.set(whole, (target.get(whole) & ~mask) | (source.get(whole) & mask));
   return count < wanted ? -ERRNO.EFAULT : 0;
 }
 
 /** Whether the caller waits here for the page of its answer. */
-export const waitsForPage = ({ process }: Thread, contended: boolean): boolean =>
-  process.slowPages && !process.killed && contended;
+export const waitsForPage = ({ process }: Thread, sched: Scheduler): boolean =>
+  process.slowPages && !process.killed && sched.contended;
 
 /** The answer of an ioctl, where there is a page to take it. */
 export function answer(
@@ -87,11 +86,12 @@ export function answer(
   return respond(target, argument, bytes, userBytes);
 }
 
-const byteOf = (words: Int32Array, i: number): number =>
-  ((words[i >>> 2] as number) >>> ((i & 3) * 8)) & 0xff;
+/** Byte `i` of memory, out of the word that it lies in. */
+const byteOf = (word: number, i: number): number => (word >>> ((i & 3) * 8)) & 0xff;
 
-function partialWord(words: Int32Array, k: number, given: number): number {
-  let word = 0;
-  for (let i = k * 4; i < Math.min(given, k * 4 + 4); i++) word |= byteOf(words, i) << ((i & 3) * 8);
-  return word;
+/** Word `k` of memory of which `given` bytes are there. */
+function partialWord(word: number, k: number, given: number): number {
+  let part = 0;
+  for (let i = k * 4; i < Math.min(given, k * 4 + 4); i++) part |= byteOf(word, i) << ((i & 3) * 8);
+  return part;
 }

@@ -39,7 +39,7 @@ function createMany(user: Caller, count: number): [number, number] {
   let made = 0;
   const errno = user.call(function* (thread: Thread): Op<number> {
     for (; made < count; made++) {
-      names.write(base + made, argument.words, SESSION_ARGUMENT.at.name / 4);
+      names.write(base + made, argument, SESSION_ARGUMENT.at.name / 4);
       const call = user.device.ioctl(thread, user.fd, LIVEUPDATE_IOCTL_CREATE_SESSION, argument);
       const result = typeof call === 'number' ? call : yield* call;
       if (result < 0) return result;

@@ -1,0 +1,62 @@
+/*
+ * What an argument of an ioctl lies in, the caller's as the kernel's. It has room for the longest name, and names are
+ * short: a buffer knows from which word on it is zero, and copying stops there.
+ */
+import { copyWords } from '../base/words.ts';
+
+export class ArgumentBuffer {
+  readonly #words: Int32Array;
+  /** Words from this one on are zero. */
+  #filled = 0;
+
+  constructor(words: number) {
+    this.#words = new Int32Array(words);
+  }
+
+  /** All words, for reading. */
+  get content(): Int32Array {
+    return this.#words;
+  }
+
+  /** All words, for writing them at once: to be asked for each time, since any of them may be filled then. */
+  get words(): Int32Array {
+    this.#filled = this.#words.length;
+    return this.#words;
+  }
+
+  get(k: number): number {
+    return this.#words[k] as number;
+  }
+
+  set(k: number, word: number): void {
+    if (k >= this.#filled) this.#filled = this.#upTo(k + 1);
+    this.#words[k] = word;
+  }
+
+  /** `n` words from `at` on become the first of `source`, of which those from `filled` on are zero. */
+  put(at: number, source: Int32Array, n: number, filled: number): void {
+    const words = this.#words;
+    const copied = Math.min(n, roundUp(filled));
+    const end = at + n;
+    copyWords(words, at, source, 0, copied);
+    for (let k = at + copied; k < end && k < this.#filled; k++) words[k] = 0;
+    if (end >= this.#filled) this.#filled = this.#upTo(at + Math.min(n, filled));
+  }
+
+  /** The first `n` words become those of `source`. */
+  take(source: ArgumentBuffer, n: number): void {
+    const words = this.#words;
+    const copied = Math.min(n, source.#filled);
+    copyWords(words, 0, source.#words, 0, copied);
+    for (let k = copied; k < n && k < this.#filled; k++) words[k] = 0;
+    if (n >= this.#filled) this.#filled = copied;
+  }
+
+  /** A bound for `n` filled words. */
+  #upTo(n: number): number {
+    return Math.min(this.#words.length, roundUp(n));
+  }
+}
+
+/** To what copyWords copies at a time. */
+const roundUp = (n: number): number => (n + 7) & ~7;
