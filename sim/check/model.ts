@@ -29,9 +29,6 @@ export interface Order {
   at(place: number): number;
 }
 
-/** Tasks for which there is room at first. */
-const TASKS = 64;
-
 /** Words of a name's row. */
 const ROW = 2;
 /** State in the low 2 bits, actor above. */
@@ -112,11 +109,12 @@ export class SessionModel implements Stateful {
   readonly #describe: (name: number) => string;
   readonly #processes: string[] = [];
   readonly #actors: Actor[] = [];
-  /** The thread that was asked for last, and its number among the actors. */
+  /** The thread that answered last, its number among the actors, and that of its process. */
   #lastThread: Thread | undefined;
   #lastActor = 0;
-  /** The name + 1 in a call that has not answered, by task; 0 for none. */
-  #inFlight = new Int32Array(TASKS);
+  #lastProcess = 0;
+  /** Those that have acted on this kernel. */
+  readonly #threads = new Set<Thread>();
   /** Names whose fate the jump, or an answer that could not be written, left open. */
   #uncertain: ReadonlySet<number> = new Set();
   /** Told of sessions that are finished or closed, of one kernel or the other. */
@@ -147,22 +145,22 @@ export class SessionModel implements Stateful {
     return this.#uncertain;
   }
 
-  called({ task }: Thread, _verb: Verb, name: number): void {
-    if (task.id >= this.#inFlight.length) this.#makeRoom(task.id);
-    this.#inFlight[task.id] = name + 1;
+  /** A thread acts: what it is calling about when the machine jumps may have happened. */
+  began(thread: Thread): void {
+    this.#threads.add(thread);
   }
 
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
-    this.#inFlight[thread.task.id] = 0;
-    const actor = this.#actorOf(thread);
+    if (thread !== this.#lastThread) this.#turnTo(thread);
+    const process = this.#lastProcess;
     if (name === -1) {
-      if (verb === 'exit') this.#exited(this.#process(actor));
-    } else if (verb === 'create') this.#created(name, actor, result);
-    else if (verb === 'retrieve') this.#retrieved(name, actor, result);
+      if (verb === 'exit') this.#exited(process);
+    } else if (verb === 'create') this.#created(name, process, result);
+    else if (verb === 'retrieve') this.#retrieved(name, process, result);
     else if (result < 0) return;
-    else if (verb === 'finish') this.#finished(name, this.#process(actor));
-    else if (verb === 'close') this.#closed(name, this.#process(actor));
-    else if (verb === 'dup') this.#copied(name, this.#process(actor));
+    else if (verb === 'finish') this.#finished(name, process);
+    else if (verb === 'close') this.#closed(name, process);
+    else if (verb === 'dup') this.#copied(name, process);
   }
 
   /** Acknowledged and not closed, in order of acknowledgement. */
@@ -183,8 +181,9 @@ export class SessionModel implements Stateful {
 
   /** The machine jumped: what was created is owed, what was owed before and not created again is discarded. */
   jumped(): void {
-    this.#uncertain = new Set(this.#inFlight.map((name) => name - 1).filter((name) => name >= 0));
-    this.#inFlight.fill(0);
+    const threads = [...this.#threads].sort((x, y) => x.task.id - y.task.id);
+    this.#uncertain = new Set(threads.map(({ calling }) => calling).filter((name) => name !== -1));
+    this.#threads.clear();
     this.#held.clear();
     this.#incoming.clear();
     [this.#incoming, this.#outgoing] = [this.#outgoing, this.#incoming];
@@ -220,27 +219,24 @@ export class SessionModel implements Stateful {
     this.#processes.length = processes;
     this.#actors.length = actors;
     this.#lastThread = undefined;
-    this.#inFlight.fill(0);
+    this.#threads.clear();
   }
 
-  #makeRoom(task: number): void {
-    const before = this.#inFlight;
-    this.#inFlight = new Int32Array(2 * task);
-    this.#inFlight.set(before);
-  }
-
-  #created(name: number, actor: number, result: number): void {
+  #created(name: number, process: number, result: number): void {
     if (result < 0) return;
-    if (stateOf(this.#outgoing.entry(name)) !== ABSENT) {
+    const outgoing = this.#outgoing.entry(name);
+    if (stateOf(outgoing) !== ABSENT) {
       this.#violations.add('one-name', `a second session "${this.#describe(name)}" was acknowledged`);
       return;
     }
-    this.#took(name, this.#process(actor), 'outgoing');
-    this.#outgoing.add(name, actor);
+    const before = this.#sideOf(name, process, this.#incoming.entry(name), outgoing);
+    if (before !== undefined) this.#took(name, process, before, 'outgoing');
+    this.#outgoing.add(name, this.#lastActor);
   }
 
-  #retrieved(name: number, actor: number, result: number): void {
-    const state = stateOf(this.#incoming.entry(name));
+  #retrieved(name: number, process: number, result: number): void {
+    const incoming = this.#incoming.entry(name);
+    const state = stateOf(incoming);
     if (result < 0) {
       if (state === LISTED && !this.#uncertain.has(name)) this.#notRetrieved(name, result);
       return;
@@ -252,10 +248,11 @@ export class SessionModel implements Stateful {
         return;
       }
       if (state !== ABSENT) return;
-      this.#incoming.add(name, actor);
+      this.#incoming.add(name, this.#lastActor);
     }
-    this.#took(name, this.#process(actor), 'incoming');
-    this.#incoming.setState(name, RETRIEVED, actor);
+    const before = this.#sideOf(name, process, incoming, this.#outgoing.entry(name));
+    if (before !== undefined) this.#took(name, process, before, 'incoming');
+    this.#incoming.setState(name, RETRIEVED, this.#lastActor);
   }
 
   /** A session that is owed was refused. */
@@ -271,40 +268,44 @@ export class SessionModel implements Stateful {
     }
   }
 
-  /** The kernel whose session the process acts on under this name; undefined where it has no descriptor. */
-  #sideOf(name: number, process: number): SideName | undefined {
+  /**
+   * The kernel whose session the process acts on under this name; undefined where it has no descriptor. `incoming` and
+   * `outgoing` are the name's entries.
+   */
+  #sideOf(name: number, process: number, incoming: number, outgoing: number): SideName | undefined {
     const held = this.#heldAs(name, process);
     if (held !== undefined) return held.at(-1);
-    const incoming = this.#incoming.entry(name);
     if (stateOf(incoming) === RETRIEVED && this.#process(actorOf(incoming)) === process) return 'incoming';
-    const outgoing = this.#outgoing.entry(name);
     const isItsOwn = stateOf(outgoing) === LISTED && this.#process(actorOf(outgoing)) === process;
     return isItsOwn ? 'outgoing' : undefined;
+  }
+
+  /** The same, of the name as it stands. */
+  #side(name: number, process: number): SideName | undefined {
+    return this.#sideOf(name, process, this.#incoming.entry(name), this.#outgoing.entry(name));
   }
 
   #heldAs(name: number, process: number): readonly SideName[] | undefined {
     return this.#held.size === 0 ? undefined : this.#held.get(`${process} ${name}`);
   }
 
-  /** The process gets a descriptor of this name; to be told before the session is its own. */
-  #took(name: number, process: number, side: SideName): void {
-    const before = this.#sideOf(name, process);
-    if (before === undefined) return;
+  /** The process, which had one that leads to `before`, gets another descriptor of this name. */
+  #took(name: number, process: number, before: SideName, side: SideName): void {
     this.#held.set(`${process} ${name}`, [...(this.#heldAs(name, process) ?? [before]), side]);
   }
 
   #copied(name: number, process: number): void {
-    const side = this.#sideOf(name, process);
-    if (side !== undefined) this.#took(name, process, side);
+    const side = this.#side(name, process);
+    if (side !== undefined) this.#took(name, process, side, side);
   }
 
   #finished(name: number, process: number): void {
-    const side = this.#sideOf(name, process);
+    const side = this.#side(name, process);
     if (side !== undefined) this.onGone?.(side, name);
   }
 
   #closed(name: number, process: number): void {
-    const side = this.#sideOf(name, process);
+    const side = this.#side(name, process);
     if (side === undefined || this.#holdsMore(name, process, side)) return;
     if (side === 'incoming') this.#incoming.setState(name, ABSENT, 0);
     else this.#outgoing.setState(name, ABSENT, 0);
@@ -342,12 +343,10 @@ export class SessionModel implements Stateful {
     return (this.#actors[actor] as Actor).process;
   }
 
-  #actorOf(thread: Thread): number {
-    if (thread !== this.#lastThread) {
-      this.#lastThread = thread;
-      this.#lastActor = this.#findActor(thread.process.name, thread.task.id);
-    }
-    return this.#lastActor;
+  #turnTo(thread: Thread): void {
+    this.#lastThread = thread;
+    this.#lastActor = this.#findActor(thread.process.name, thread.task.id);
+    this.#lastProcess = this.#process(this.#lastActor);
   }
 
   #findActor(name: string, task: number): number {

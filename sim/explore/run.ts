@@ -92,6 +92,8 @@ class Run implements Observer {
   /** Of the kernel that runs. */
   #processes = new Map<string, ProcessMemory>();
   #actions: ActionLog;
+  /** Whose calls the phase is of, while it is of their action. */
+  #caller: Thread | undefined;
   #opened = false;
   /** Sessions of this kernel, and of the one before, were acknowledged in the order in which they were created. */
   #ordered = true;
@@ -150,10 +152,10 @@ class Run implements Observer {
         system.kernel.dispose();
         break;
       }
-      this.#progress.enter('jump');
+      this.#enter('jump');
       params = this.#jump(system, digest.toString());
     }
-    this.#progress.enter('end');
+    this.#enter('end');
     return {
       schemaVersion: RESULT_SCHEMA_VERSION,
       machine: machine.params,
@@ -170,12 +172,16 @@ class Run implements Observer {
   }
 
   began(thread: Thread, verb: Verb): void {
+    this.#caller = undefined;
+    this.#model.began(thread);
     this.#actions.began(thread, verb);
   }
 
   called(thread: Thread, verb: Verb, name: number): void {
-    this.#progress.call(this.#phaseOf(verb));
-    this.#model.called(thread, verb, name);
+    // Nothing else ends the phase of an action's calls: another action, another thread, a phase entered meanwhile.
+    if (thread !== this.#caller) this.#progress.calls(this.#phaseOf(verb));
+    this.#caller = thread;
+    this.#progress.call();
     if (this.#watcher !== undefined) this.#watcher.called?.(thread, verb, this.#nameText(name));
   }
 
@@ -243,7 +249,7 @@ class Run implements Observer {
     if (generation > 0 && kernel.bootKind !== 'handover') {
       this.#loseOpenly(`generation ${generation} booted cold: ${whyCold(kernel)}`);
     }
-    this.#progress.enter('laws');
+    this.#enter('laws');
     if (kernel.state === 'panicked') this.#loseOpenly(`generation ${generation} panicked`);
     else this.#laws.checkBooted(system);
     return system;
@@ -267,7 +273,7 @@ class Run implements Observer {
         return;
       }
       if (kernel.state !== 'running') return;
-      this.#progress.enter('laws');
+      this.#enter('laws');
       const live = [...this.#processes.values()].map(([process]) => process);
       this.#laws.checkQuiescence(system, live, this.#ordered);
     }
@@ -310,12 +316,17 @@ class Run implements Observer {
       this.#loseOpenly(`generation ${system.kernel.generation}: open answered ${errnoName(result)}`);
     } else if (result >= 0 && !this.#opened) {
       this.#opened = true;
-      this.#progress.enter('verify');
+      this.#enter('verify');
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
       checkIncoming(parts, sessions.table, sessions.incoming, this.#incomingOrdered);
       this.#nameIndexPages = indexPages(system);
     }
+  }
+
+  #enter(phase: Phase): void {
+    this.#caller = undefined;
+    this.#progress.enter(phase);
   }
 
   #phaseOf(verb: Verb): Phase {
@@ -331,7 +342,7 @@ class Run implements Observer {
 
   #left(system: System, program: GenerationProgram): void {
     this.#actions.left();
-    this.#progress.enter('laws');
+    this.#enter('laws');
     this.#laws.checkAtJump(system, program, this.#actions.reports);
   }
 

@@ -36,7 +36,10 @@ import {
 
 const USER_MODE = definePoint('exit_to_user_mode', 'preempt');
 
-/** Told of calls and what they answered. `name` is the id of the session's name, -1 for calls without one. */
+/**
+ * Told of calls and what they answered. `name` is the id of the session's name, -1 for calls without one; while a call
+ * is under way, it is what the thread is calling about.
+ */
 export interface Observer {
   /** An action begins: its first call is next. */
   began(thread: Thread, verb: Verb): void;
@@ -109,6 +112,8 @@ export class Agent implements Iterator<Point, number, void> {
   readonly #world: World;
   readonly #observer: Observer;
   readonly #sched: Scheduler;
+  readonly #device: LiveUpdateDevice;
+  readonly #calls: Syscalls;
   readonly #thread: Thread;
   readonly #process: Process;
   readonly #memory: AgentMemory;
@@ -120,10 +125,11 @@ export class Agent implements Iterator<Point, number, void> {
   /** The action under way or next; undefined after the last. */
   #action: Action | undefined;
   /** Of the action under way: what it is about, its names (-1 where it is about none), the calls that it has made. */
+  #verb: Verb = 'open';
   #kind = OTHER;
   #names = -1;
   #done = 0;
-  /** Id of the name that its call is about; -1 where it is about none. */
+  /** Id of the name that its call is about, a session's or a file's; -1 where it is about none. */
   #name = -1;
   #call: Op<number> | undefined;
   /** What the call answered while its files are still dropped. */
@@ -138,6 +144,8 @@ export class Agent implements Iterator<Point, number, void> {
     this.#world = world;
     this.#observer = world.observer;
     this.#sched = world.system.kernel.sched;
+    this.#device = world.device;
+    this.#calls = world.calls;
     this.#thread = new Thread(task, process);
     this.#process = process;
     process.threads++;
@@ -148,16 +156,17 @@ export class Agent implements Iterator<Point, number, void> {
   }
 
   next(): IteratorResult<Point, number> {
+    const process = this.#process;
     for (;;) {
       if (this.#call !== undefined) {
         const step = this.#call.next();
         if (step.done !== true) return step;
         this.#call = undefined;
         this.#returned(step.value);
-      } else if (this.#process.killed && !this.#dying) {
+      } else if (process.killed && !this.#dying) {
         this.#die();
       } else if (this.#action === undefined) {
-        if (!this.#dying) this.#process.threads--;
+        if (!this.#dying) process.threads--;
         return { done: true, value: 0 };
       } else if (this.#inUserMode || !this.#sched.contended) {
         this.#inUserMode = false;
@@ -181,27 +190,28 @@ export class Agent implements Iterator<Point, number, void> {
 
   /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
   #returned(value: number): void {
-    if (this.#dropping) this.#dropping = false;
-    else this.#answer = value;
-    if (this.#thread.dropped.length > 0) this.#drop();
-    if (this.#dropping) return;
-    if (this.#action !== undefined) this.#answered(this.#action, this.#answer);
-    else this.#observer.answered(this.#thread, 'exit', -1, this.#answer);
+    if (this.#dropping || this.#thread.dropped.length > 0) this.#drop(value);
+    else this.#answered(value);
   }
 
-  /** Drops what the call let go, up to a file for which it has to wait. */
-  #drop(): void {
+  /** Drops what the call let go, waiting where a file has to wait. */
+  #drop(value: number): void {
     const { dropped, task } = this.#thread;
-    while (dropped.length > 0 && !this.#dropping) {
+    if (!this.#dropping) this.#answer = value;
+    this.#dropping = true;
+    while (dropped.length > 0) {
       const dropping = dropFile(this.#world.system, task, dropped.pop() as FileHandle);
       if (typeof dropping === 'number') continue;
-      this.#dropping = true;
       this.#call = dropping;
+      return;
     }
+    this.#dropping = false;
+    this.#answered(this.#answer);
   }
 
   #begin(action: Action): void {
     const { system, names } = this.#world;
+    this.#verb = action.do;
     this.#kind = kindOf(action);
     this.#from = system.kernel.machine.cpus.current.now();
     this.#names = 'names' in action ? action.names.count : -1;
@@ -212,9 +222,11 @@ export class Agent implements Iterator<Point, number, void> {
   #next(action: Action): Answer {
     if (this.#done === 0) this.#begin(action);
     const kind = this.#kind;
-    this.#observer.called(this.#thread, action.do, kind === FILES ? -1 : this.#name);
+    const thread = this.#thread;
+    assert(kind === OTHER || this.#process.alive, 'an agent acts after its exit');
+    thread.calling = kind === FILES ? -1 : this.#name;
+    this.#observer.called(thread, this.#verb, thread.calling);
     if (kind === OTHER) return this.#other(action as OtherAction);
-    assert(this.#process.alive, 'an agent acts after its exit');
     if (this.#names === 0) return 0;
     return kind === FILES ? this.#file(action as FileAction) : this.#session(kind);
   }
@@ -283,46 +295,54 @@ export class Agent implements Iterator<Point, number, void> {
     const name = this.#name;
     const argument = this.#argument;
     const memory = this.#memory;
-    const { device, calls, names } = this.#world;
     if (kind <= RETRIEVE) {
       argument.set(0, SESSION_ARGUMENT.size);
-      names.write(name, argument, SESSION_ARGUMENT.at.name / 4);
+      this.#world.names.write(name, argument, SESSION_ARGUMENT.at.name / 4);
       const number = kind === CREATE ? LIVEUPDATE_IOCTL_CREATE_SESSION : LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
-      return device.ioctl(this.#thread, memory.device, number, argument);
+      return this.#device.ioctl(this.#thread, memory.device, number, argument);
     }
     const fd = memory.sessions.get(name) - 1;
-    if (kind === CLOSE) return calls.close(this.#thread, fd);
-    if (kind === DUP) return calls.dup(this.#thread, fd);
+    if (kind === CLOSE) return this.#calls.close(this.#thread, fd);
+    if (kind === DUP) return this.#calls.dup(this.#thread, fd);
     argument.set(0, FINISH_ARGUMENT.size);
     argument.set(1, 0);
-    return device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
+    return this.#device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
   }
 
-  #answered(action: Action, result: number): void {
-    const kind = this.#kind;
-    if (this.#names > 0) {
-      if (kind === FILES) this.#fileAnswered(action as FileAction, result);
-      else if (result >= 0 && kind !== FINISH) this.#remember(kind, this.#name, result);
-    } else if (action.do === 'open') {
-      this.#memory.device = result;
-    } else if (action.do === 'close-device' && result >= 0) {
-      // Its number may be a session's next: what is asked of that is not asked of the device.
-      this.#memory.device = NO_DEVICE;
+  #answered(result: number): void {
+    const thread = this.#thread;
+    if (this.#dying) {
+      this.#observer.answered(thread, 'exit', -1, result);
+      return;
     }
-    this.#observer.answered(this.#thread, action.do, kind === FILES ? -1 : this.#name, result);
+    const kind = this.#kind;
+    const name = thread.calling;
+    thread.calling = -1;
+    if (kind === OTHER) this.#deviceAnswered(result);
+    else if (kind === FILES) this.#fileAnswered(this.#action as FileAction, result);
+    else if (result >= 0 && kind !== FINISH && name !== -1) this.#remember(kind, name, result);
+    this.#observer.answered(thread, this.#verb, name, result);
     if (result >= 0 && this.#names !== 0 && ++this.#done < this.#names) this.#name++;
-    else this.#acted(action, result);
+    else this.#acted(result);
   }
 
   /** The action is over. */
-  #acted(action: Action, result: number): void {
+  #acted(result: number): void {
+    const action = this.#action as Action;
     const to = this.#world.system.kernel.machine.cpus.current.now();
     this.#observer.acted(this.#thread, action, this.#done, result, this.#from, to);
     this.#done = 0;
     this.#action = this.#actions[++this.#ended];
   }
 
+  #deviceAnswered(result: number): void {
+    if (this.#verb === 'open') this.#memory.device = result;
+    // Its number may be a session's next: what is asked of that is not asked of the device.
+    else if (this.#verb === 'close-device' && result >= 0) this.#memory.device = NO_DEVICE;
+  }
+
   #fileAnswered(action: FileAction, result: number): void {
+    if (action.names.count === 0) return;
     const name = this.#name;
     const { files } = this.#memory;
     if (result >= 0) {

@@ -187,6 +187,8 @@ export class Thread implements Descriptors {
   readonly task: Task;
   readonly process: Process;
   readonly argument = new ArgumentBuffer(ARGUMENT_WORDS);
+  /** Id of the session's name that its call under way is about; -1 for none. */
+  calling = -1;
   /** Files to drop before the running call returns to user mode (task_work of fput). */
   readonly dropped: FileHandle[] = [];
 
