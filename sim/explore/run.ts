@@ -179,8 +179,7 @@ class Run implements Observer {
 
   called(thread: Thread, verb: Verb, name: number): void {
     // Nothing else ends the phase of an action's calls: another action, another thread, a phase entered meanwhile.
-    if (thread !== this.#caller) this.#progress.calls(this.#phaseOf(verb));
-    this.#caller = thread;
+    if (thread !== this.#caller) this.#turnTo(thread, verb);
     this.#progress.call();
     if (this.#watcher !== undefined) this.#watcher.called?.(thread, verb, this.#nameText(name));
   }
@@ -322,6 +321,11 @@ class Run implements Observer {
       checkIncoming(parts, sessions.table, sessions.incoming, this.#incomingOrdered);
       this.#nameIndexPages = indexPages(system);
     }
+  }
+
+  #turnTo(thread: Thread, verb: Verb): void {
+    this.#progress.calls(this.#phaseOf(verb));
+    this.#caller = thread;
   }
 
   #enter(phase: Phase): void {

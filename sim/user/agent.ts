@@ -116,6 +116,8 @@ export class Agent implements Iterator<Point, number, void> {
   readonly #calls: Syscalls;
   readonly #thread: Thread;
   readonly #process: Process;
+  /** The thread's. */
+  readonly #dropped: FileHandle[];
   readonly #memory: AgentMemory;
   readonly #actions: readonly Action[];
   readonly #argument = new UserMemory(SESSION_ARGUMENT.size);
@@ -148,6 +150,7 @@ export class Agent implements Iterator<Point, number, void> {
     this.#calls = world.calls;
     this.#thread = new Thread(task, process);
     this.#process = process;
+    this.#dropped = this.#thread.dropped;
     process.threads++;
     this.#memory = memory;
     this.#actions = actions;
@@ -190,17 +193,17 @@ export class Agent implements Iterator<Point, number, void> {
 
   /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
   #returned(value: number): void {
-    if (this.#dropping || this.#thread.dropped.length > 0) this.#drop(value);
+    if (this.#dropping || this.#dropped.length > 0) this.#drop(value);
     else this.#answered(value);
   }
 
   /** Drops what the call let go, waiting where a file has to wait. */
   #drop(value: number): void {
-    const { dropped, task } = this.#thread;
+    const dropped = this.#dropped;
     if (!this.#dropping) this.#answer = value;
     this.#dropping = true;
     while (dropped.length > 0) {
-      const dropping = dropFile(this.#world.system, task, dropped.pop() as FileHandle);
+      const dropping = dropFile(this.#world.system, this.#thread.task, dropped.pop() as FileHandle);
       if (typeof dropping === 'number') continue;
       this.#call = dropping;
       return;

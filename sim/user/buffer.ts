@@ -47,7 +47,8 @@ export class ArgumentBuffer {
   take(source: ArgumentBuffer, n: number): void {
     const words = this.#words;
     const copied = Math.min(n, source.#filled);
-    copyWords(words, 0, source.#words, 0, copied);
+    if (copied === STEP) copyStep(words, source.#words);
+    else copyWords(words, 0, source.#words, 0, copied);
     for (let k = copied; k < n && k < this.#filled; k++) words[k] = 0;
     if (n >= this.#filled) this.#filled = copied;
   }
@@ -58,5 +59,19 @@ export class ArgumentBuffer {
   }
 }
 
-/** To what copyWords copies at a time. */
-const roundUp = (n: number): number => (n + 7) & ~7;
+/** What is copied at a time. */
+const STEP = 8;
+
+const roundUp = (n: number): number => (n + STEP - 1) & ~(STEP - 1);
+
+/** Copies the first of them, which is all that most arguments fill: half the cost where the places are constants. */
+function copyStep(target: Int32Array, source: Int32Array): void {
+  target[0] = source[0] as number;
+  target[1] = source[1] as number;
+  target[2] = source[2] as number;
+  target[3] = source[3] as number;
+  target[4] = source[4] as number;
+  target[5] = source[5] as number;
+  target[6] = source[6] as number;
+  target[7] = source[7] as number;
+}

@@ -39,31 +39,29 @@ import {
 const NAME_AT = SESSION_ARGUMENT.at.name / 4;
 const FD_AT = SESSION_ARGUMENT.at.fd / 4;
 
-type Direction = 'incoming' | 'outgoing' | 'both';
-
 interface Command {
   readonly number: number;
   /** Bytes of its argument. */
   readonly size: number;
-  /** Sessions it is for, since there is a check of that. */
-  readonly direction: Direction;
+  /** Since there is a check of that: whether it is for retrieved sessions, or for others; undefined where for all. */
+  readonly retrieved: boolean | undefined;
 }
 
 const DEVICE_COMMANDS: readonly Command[] = [
-  { number: LIVEUPDATE_IOCTL_CREATE_SESSION, size: SESSION_ARGUMENT.size, direction: 'both' },
-  { number: LIVEUPDATE_IOCTL_RETRIEVE_SESSION, size: SESSION_ARGUMENT.size, direction: 'both' },
+  { number: LIVEUPDATE_IOCTL_CREATE_SESSION, size: SESSION_ARGUMENT.size, retrieved: undefined },
+  { number: LIVEUPDATE_IOCTL_RETRIEVE_SESSION, size: SESSION_ARGUMENT.size, retrieved: undefined },
 ];
 
 const SESSION_COMMANDS: readonly Command[] = [
-  { number: LIVEUPDATE_SESSION_PRESERVE_FD, size: FD_ARGUMENT.size, direction: 'outgoing' },
-  { number: LIVEUPDATE_SESSION_RETRIEVE_FD, size: FD_ARGUMENT.size, direction: 'incoming' },
-  { number: LIVEUPDATE_SESSION_FINISH, size: FINISH_ARGUMENT.size, direction: 'incoming' },
+  { number: LIVEUPDATE_SESSION_PRESERVE_FD, size: FD_ARGUMENT.size, retrieved: false },
+  { number: LIVEUPDATE_SESSION_RETRIEVE_FD, size: FD_ARGUMENT.size, retrieved: true },
+  { number: LIVEUPDATE_SESSION_FINISH, size: FINISH_ARGUMENT.size, retrieved: true },
 ];
 
 const GET_NAME_COMMAND: Command = {
   number: LIVEUPDATE_SESSION_GET_NAME,
   size: NAME_ARGUMENT.size,
-  direction: 'both',
+  retrieved: undefined,
 };
 
 const SESSION_BASE = 0x40;
@@ -204,9 +202,9 @@ export class LiveUpdateDevice {
   }
 
   /** @kernel luo_ioctl_type_valid */
-  #isFor({ direction }: Command, session: SessionHandle): boolean {
-    if (direction === 'both' || !this.#checksDirection) return true;
-    return this.#luo.table.retrieved(session) === (direction === 'incoming');
+  #isFor({ retrieved }: Command, session: SessionHandle): boolean {
+    if (retrieved === undefined || !this.#checksDirection) return true;
+    return this.#luo.table.retrieved(session) === retrieved;
   }
 
   /** @kernel luo_ioctl_create_session, luo_ioctl_retrieve_session */

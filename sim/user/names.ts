@@ -16,7 +16,7 @@ export interface Names {
   readonly count: number;
 }
 
-/** Numbers under a pattern. */
+/** Numbers under a pattern; a power of two. */
 export const NUMBERS_MAX = 2 ** 24;
 /** Patterns with %d in a program: ids stay below 2^31. */
 export const PATTERNS_MAX = 126;
@@ -64,7 +64,7 @@ export class NameBook {
 
   /** Makes the name at hand that of the next id; false where that takes more than counting up in its digits. */
   #countUp(): boolean {
-    if (this.#digitsEnd === 0 || (this.#id + 1) % NUMBERS_MAX === 0) return false;
+    if (this.#digitsEnd === 0 || ((this.#id + 1) & (NUMBERS_MAX - 1)) === 0) return false;
     const words = this.#words;
     for (let i = this.#digitsEnd - 1; i >= 0; i--) {
       const shift = (i & 3) * 8;

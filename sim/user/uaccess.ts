@@ -9,6 +9,8 @@ import type { Scheduler } from '../sched/scheduler.ts';
 import { ArgumentBuffer } from './buffer.ts';
 import type { Thread } from './process.ts';
 
+const INT_MAX = 0x7fffffff;
+
 /** Where a caller may have to wait for the page that takes its answer. */
 export const COPY_OUT = definePoint('luo_ucmd_respond', 'page');
 
@@ -24,9 +26,14 @@ export class UserMemory extends ArgumentBuffer {
     this.writable = bytes;
   }
 
-  /** The caller's first u32, or -1 where it cannot be read. @kernel get_user */
+  /**
+   * The caller's first u32, or -1 where it cannot be read.
+   * @kernel get_user @simplified a size of 2 GiB and more is one byte less: no argument has as much behind it
+   */
   size(): number {
-    return this.readable < 4 ? -1 : this.get(0) >>> 0;
+    if (this.readable < 4) return -1;
+    const size = this.get(0);
+    return size < 0 ? INT_MAX : size;
   }
 }
 
