@@ -193,12 +193,12 @@ export class Agent implements Iterator<Point, number, void> {
 
   /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
   #returned(value: number): void {
-    if (this.#dropping || this.#dropped.length > 0) this.#drop(value);
+    if (this.#dropping || this.#dying || this.#dropped.length > 0) this.#settle(value);
     else this.#answered(value);
   }
 
-  /** Drops what the call let go, waiting where a file has to wait. */
-  #drop(value: number): void {
+  /** Drops what the call let go, waiting where a file has to wait; the call may be the exit of a killed agent. */
+  #settle(value: number): void {
     const dropped = this.#dropped;
     if (!this.#dropping) this.#answer = value;
     this.#dropping = true;
@@ -209,7 +209,8 @@ export class Agent implements Iterator<Point, number, void> {
       return;
     }
     this.#dropping = false;
-    this.#answered(this.#answer);
+    if (this.#dying) this.#observer.answered(this.#thread, 'exit', -1, this.#answer);
+    else this.#answered(this.#answer);
   }
 
   #begin(action: Action): void {
@@ -299,8 +300,7 @@ export class Agent implements Iterator<Point, number, void> {
     const argument = this.#argument;
     const memory = this.#memory;
     if (kind <= RETRIEVE) {
-      argument.set(0, SESSION_ARGUMENT.size);
-      this.#world.names.write(name, argument, SESSION_ARGUMENT.at.name / 4);
+      this.#world.names.write(name, argument);
       const number = kind === CREATE ? LIVEUPDATE_IOCTL_CREATE_SESSION : LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
       return this.#device.ioctl(this.#thread, memory.device, number, argument);
     }
@@ -314,15 +314,10 @@ export class Agent implements Iterator<Point, number, void> {
 
   #answered(result: number): void {
     const thread = this.#thread;
-    if (this.#dying) {
-      this.#observer.answered(thread, 'exit', -1, result);
-      return;
-    }
     const kind = this.#kind;
     const name = thread.calling;
     thread.calling = -1;
-    if (kind === OTHER) this.#deviceAnswered(result);
-    else if (kind === FILES) this.#fileAnswered(this.#action as FileAction, result);
+    if (kind > CLOSE) this.#otherAnswered(this.#action as Action, result);
     else if (result >= 0 && kind !== FINISH && name !== -1) this.#remember(kind, name, result);
     this.#observer.answered(thread, this.#verb, name, result);
     if (result >= 0 && this.#names !== 0 && ++this.#done < this.#names) this.#name++;
@@ -338,10 +333,12 @@ export class Agent implements Iterator<Point, number, void> {
     this.#action = this.#actions[++this.#ended];
   }
 
-  #deviceAnswered(result: number): void {
-    if (this.#verb === 'open') this.#memory.device = result;
+  /** An action that is not about sessions. */
+  #otherAnswered(action: Action, result: number): void {
+    if (this.#kind === FILES) this.#fileAnswered(action as FileAction, result);
+    else if (action.do === 'open') this.#memory.device = result;
     // Its number may be a session's next: what is asked of that is not asked of the device.
-    else if (this.#verb === 'close-device' && result >= 0) this.#memory.device = NO_DEVICE;
+    else if (action.do === 'close-device' && result >= 0) this.#memory.device = NO_DEVICE;
   }
 
   #fileAnswered(action: FileAction, result: number): void {

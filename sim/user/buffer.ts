@@ -6,7 +6,7 @@ import { copyWords } from '../base/words.ts';
 
 export class ArgumentBuffer {
   readonly #words: Int32Array;
-  /** Words from this one on are zero. */
+  /** Words from this one on are zero: after a whole number of steps, or at the end. */
   #filled = 0;
 
   constructor(words: number) {
@@ -29,18 +29,13 @@ export class ArgumentBuffer {
   }
 
   set(k: number, word: number): void {
-    if (k >= this.#filled) this.#filled = this.#upTo(k + 1);
+    if (k >= this.#filled) this.#filled = Math.min(this.#words.length, (k & -STEP) + STEP);
     this.#words[k] = word;
   }
 
-  /** `n` words from `at` on become the first of `source`, of which those from `filled` on are zero. */
-  put(at: number, source: Int32Array, n: number, filled: number): void {
-    const words = this.#words;
-    const copied = Math.min(n, roundUp(filled));
-    const end = at + n;
-    copyWords(words, at, source, 0, copied);
-    for (let k = at + copied; k < end && k < this.#filled; k++) words[k] = 0;
-    if (end >= this.#filled) this.#filled = this.#upTo(at + Math.min(n, filled));
+  clear(): void {
+    this.#words.fill(0);
+    this.#filled = 0;
   }
 
   /** The first `n` words become those of `source`. */
@@ -52,17 +47,10 @@ export class ArgumentBuffer {
     for (let k = copied; k < n && k < this.#filled; k++) words[k] = 0;
     if (n >= this.#filled) this.#filled = copied;
   }
-
-  /** A bound for `n` filled words. */
-  #upTo(n: number): number {
-    return Math.min(this.#words.length, roundUp(n));
-  }
 }
 
 /** What is copied at a time. */
 const STEP = 8;
-
-const roundUp = (n: number): number => (n + STEP - 1) & ~(STEP - 1);
 
 /** Copies the first of them, which is all that most arguments fill: half the cost where the places are constants. */
 function copyStep(target: Int32Array, source: Int32Array): void {

@@ -179,8 +179,8 @@ export class LiveUpdateDevice {
     if (userBytes < 0) return userBytes;
     const err = copyStructIn(thread.argument, command.size, argument, userBytes);
     if (err !== 0) return err;
-    if (session === DEVICE) return this.#sessionFd(thread, command.number, argument, userBytes);
-    return this.#sessions.command(thread, command.number, session as SessionHandle, argument, userBytes);
+    if (session === DEVICE) return this.#sessionFd(thread, command.number, argument);
+    return this.#sessions.command(thread, command.number, session as SessionHandle, argument);
   }
 
   /** The same, waiting for pages; a signal that kills ends the wait. */
@@ -208,7 +208,7 @@ export class LiveUpdateDevice {
   }
 
   /** @kernel luo_ioctl_create_session, luo_ioctl_retrieve_session */
-  #sessionFd(thread: Thread, number: number, argument: UserMemory, userBytes: number): Answer {
+  #sessionFd(thread: Thread, number: number, argument: UserMemory): Answer {
     const sessions = this.#luo;
     const { task, process, argument: copy } = thread;
     const fd = process.reserveFd();
@@ -218,19 +218,13 @@ export class LiveUpdateDevice {
         ? sessions.create(task, copy.content, NAME_AT)
         : sessions.retrieve(task, copy.content, NAME_AT);
     if (typeof file !== 'number') {
-      return after(file, this, this.#sessionFile, thread, fd, argument, userBytes);
+      return after(file, this, this.#sessionFile, thread, fd, argument);
     }
-    return this.#sessionFile(thread, fd, argument, userBytes, file);
+    return this.#sessionFile(thread, fd, argument, file);
   }
 
   /** The descriptor and the answer for the file of a session, or a negative errno. */
-  #sessionFile(
-    thread: Thread,
-    fd: number,
-    argument: UserMemory,
-    userBytes: number,
-    file: FileHandle | number,
-  ): Answer {
+  #sessionFile(thread: Thread, fd: number, argument: UserMemory, file: FileHandle | number): Answer {
     const { process } = thread;
     if (file < 0) {
       process.returnFd(fd);
@@ -238,29 +232,14 @@ export class LiveUpdateDevice {
     }
     thread.argument.set(FD_AT, fd);
     if (waitsForPage(thread, this.#sched)) {
-      return after(
-        giveWay(COPY_OUT),
-        this,
-        this.#sessionOpened,
-        thread,
-        fd,
-        file as FileHandle,
-        argument,
-        userBytes,
-      );
+      return after(giveWay(COPY_OUT), this, this.#sessionOpened, thread, fd, file as FileHandle, argument);
     }
-    return this.#sessionOpened(thread, fd, file as FileHandle, argument, userBytes);
+    return this.#sessionOpened(thread, fd, file as FileHandle, argument);
   }
 
-  #sessionOpened(
-    thread: Thread,
-    fd: number,
-    file: FileHandle,
-    argument: UserMemory,
-    userBytes: number,
-  ): number {
+  #sessionOpened(thread: Thread, fd: number, file: FileHandle, argument: UserMemory): number {
     const { process } = thread;
-    const err = answer(thread, argument, SESSION_ARGUMENT.size, userBytes);
+    const err = answer(thread, argument, SESSION_ARGUMENT.size);
     if (err !== 0) {
       process.returnFd(fd);
       thread.dropped.push(file);

@@ -46,15 +46,9 @@ export class SessionIoctls {
   }
 
   /** Each waits for a reboot under way first. @kernel luo_session_ioctl */
-  command(
-    thread: Thread,
-    number: number,
-    session: SessionHandle,
-    argument: UserMemory,
-    userBytes: number,
-  ): Answer {
-    if (number === LIVEUPDATE_SESSION_FINISH) return this.#finish(thread, session, argument, userBytes);
-    const call = { thread, session, argument, userBytes };
+  command(thread: Thread, number: number, session: SessionHandle, argument: UserMemory): Answer {
+    if (number === LIVEUPDATE_SESSION_FINISH) return this.#finish(thread, session, argument);
+    const call = { thread, session, argument };
     switch (number) {
       case LIVEUPDATE_SESSION_PRESERVE_FD:
         return this.#preserveFd(call);
@@ -66,7 +60,7 @@ export class SessionIoctls {
   }
 
   /** A response that cannot be written changes nothing: the file stays preserved. @kernel luo_session_preserve_fd */
-  *#preserveFd({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+  *#preserveFd({ thread, session, argument }: SessionCall): Op<number> {
     const { kernel, luo } = this.#system;
     const { sessions, files } = luo;
     const { task } = thread;
@@ -78,7 +72,7 @@ export class SessionIoctls {
     let err = yield* files.preserve(task, session, token, fd, thread);
     if (err === 0) {
       if (waitsForPage(thread, this.#sched)) yield COPY_OUT;
-      err = answer(thread, argument, FD_ARGUMENT.size, userBytes);
+      err = answer(thread, argument, FD_ARGUMENT.size);
       if (err !== 0) {
         kernel.printk('luo_session: The file was successfully preserved, but response to user failed');
       }
@@ -89,7 +83,7 @@ export class SessionIoctls {
   }
 
   /** @kernel luo_session_retrieve_fd */
-  *#retrieveFd({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+  *#retrieveFd({ thread, session, argument }: SessionCall): Op<number> {
     const { kernel, luo } = this.#system;
     const { sessions, files } = luo;
     const { task, process } = thread;
@@ -109,7 +103,7 @@ export class SessionIoctls {
         const file = result as FileHandle;
         thread.argument.set(FD_AT, fd);
         if (waitsForPage(thread, this.#sched)) yield COPY_OUT;
-        result = answer(thread, argument, FD_ARGUMENT.size, userBytes);
+        result = answer(thread, argument, FD_ARGUMENT.size);
         if (result === 0) {
           process.install(fd, file, true);
         } else {
@@ -124,35 +118,35 @@ export class SessionIoctls {
   }
 
   /** @kernel luo_session_finish */
-  #finish(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
+  #finish(thread: Thread, session: SessionHandle, argument: UserMemory): Answer {
     const sessions = this.#luo;
     const { task } = thread;
-    if (sessions.tryEnter(task)) return this.#finishEntered(thread, session, argument, userBytes);
-    return after(sessions.waitEnter(task), this, this.#finishEntered, thread, session, argument, userBytes);
+    if (sessions.tryEnter(task)) return this.#finishEntered(thread, session, argument);
+    return after(sessions.waitEnter(task), this, this.#finishEntered, thread, session, argument);
   }
 
-  #finishEntered(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
+  #finishEntered(thread: Thread, session: SessionHandle, argument: UserMemory): Answer {
     const refused = this.#checksReserved && thread.argument.get(RESERVED_AT) !== 0;
     const err = refused ? -ERRNO.EINVAL : this.#luo.finish(thread.task, session);
-    if (typeof err === 'number') return this.#finished(thread, argument, userBytes, err);
-    return after(err, this, this.#finished, thread, argument, userBytes);
+    if (typeof err === 'number') return this.#finished(thread, argument, err);
+    return after(err, this, this.#finished, thread, argument);
   }
 
-  #finished(thread: Thread, argument: UserMemory, userBytes: number, err: number): Answer {
+  #finished(thread: Thread, argument: UserMemory, err: number): Answer {
     if (err === 0 && waitsForPage(thread, this.#sched)) {
-      return after(giveWay(COPY_OUT), this, this.#finishLeft, thread, err, argument, userBytes);
+      return after(giveWay(COPY_OUT), this, this.#finishLeft, thread, err, argument);
     }
-    return this.#finishLeft(thread, err, argument, userBytes);
+    return this.#finishLeft(thread, err, argument);
   }
 
-  #finishLeft(thread: Thread, finished: number, argument: UserMemory, userBytes: number): number {
-    const err = finished === 0 ? answer(thread, argument, FINISH_ARGUMENT.size, userBytes) : finished;
+  #finishLeft(thread: Thread, finished: number, argument: UserMemory): number {
+    const err = finished === 0 ? answer(thread, argument, FINISH_ARGUMENT.size) : finished;
     this.#luo.leave(thread.task);
     return err;
   }
 
   /** @kernel luo_session_get_name */
-  *#getName({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+  *#getName({ thread, session, argument }: SessionCall): Op<number> {
     const sessions = this.#luo;
     if (!sessions.tryEnter(thread.task)) yield* sessions.waitEnter(thread.task);
     let err: number = -ERRNO.EINVAL;
@@ -160,7 +154,7 @@ export class SessionIoctls {
       sessions.table.loadName(session, this.#name, 0);
       copyName(thread.argument.words, NAME_AT, this.#name, 0);
       if (waitsForPage(thread, this.#sched)) yield COPY_OUT;
-      err = answer(thread, argument, NAME_ARGUMENT.size, userBytes);
+      err = answer(thread, argument, NAME_ARGUMENT.size);
     }
     sessions.leave(thread.task);
     return err;
@@ -172,7 +166,6 @@ interface SessionCall {
   readonly thread: Thread;
   readonly session: SessionHandle;
   readonly argument: UserMemory;
-  readonly userBytes: number;
 }
 
 const tokenOf = ({ argument }: Thread): Token => ({

@@ -39,8 +39,8 @@ export class UserMemory extends ArgumentBuffer {
 
 /**
  * Copies an argument in: 0, -EFAULT, or -E2BIG where the caller's struct is longer than `bytes` and its tail is not
- * zero. The tail is looked at first, up to its first byte that cannot be read or is not zero. Shorter input is filled
- * with zeroes. @kernel copy_struct_from_user
+ * zero. The tail is looked at first, up to its first byte that cannot be read or is not zero. (Who calls has refused a
+ * struct that is shorter.) @kernel copy_struct_from_user
  */
 export function copyStructIn(
   target: ArgumentBuffer,
@@ -50,32 +50,25 @@ export function copyStructIn(
 ): number {
   for (let i = bytes; i < userBytes; i++) {
     if (i >= source.readable) return -ERRNO.EFAULT;
-    if (byteOf(source.get(i >>> 2), i) !== 0) return -ERRNO.E2BIG;
+    if (((source.get(i >>> 2) >>> ((i & 3) * 8)) & 0xff) !== 0) return -ERRNO.E2BIG;
   }
-  const given = Math.min(userBytes, bytes);
-  if (source.readable < given) return -ERRNO.EFAULT;
-  target.take(source, given >> 2);
-  for (let k = given >> 2; k < bytes >> 2; k++) target.set(k, partialWord(source.get(k), k, given));
+  if (source.readable < bytes) return -ERRNO.EFAULT;
+  target.take(source, bytes >> 2);
   return 0;
 }
 
 /**
- * Copies the answer out, at most the caller's size: 0, or -EFAULT with what comes before the first byte that cannot be
- * written. @kernel luo_ucmd_respond
+ * Copies the answer out, of a caller whose struct is no shorter: 0, or -EFAULT with what comes before the first byte that
+ * cannot be written. @kernel luo_ucmd_respond
  */
-export function respond(
-  target: UserMemory,
-  source: ArgumentBuffer,
-  bytes: number,
-  userBytes: number,
-): number {
-  const wanted = Math.min(userBytes, bytes);
-  const count = Math.min(wanted, target.writable);
+export function respond(target: UserMemory, source: ArgumentBuffer, bytes: number): number {
+  const count = Math.min(bytes, target.writable);
   const whole = count >> 2;
   target.take(source, whole);
+  if (count === bytes) return 0;
   const mask = (1 << ((count & 3) * 8)) - 1;
   if (mask !== 0) target.set(whole, (target.get(whole) & ~mask) | (source.get(whole) & mask));
-  return count < wanted ? -ERRNO.EFAULT : 0;
+  return -ERRNO.EFAULT;
 }
 
 /** Whether the caller waits here for the page of its answer. */
@@ -83,22 +76,7 @@ export const waitsForPage = ({ process }: Thread, sched: Scheduler): boolean =>
   process.slowPages && !process.killed && sched.contended;
 
 /** The answer of an ioctl, where there is a page to take it. */
-export function answer(
-  { process, argument }: Thread,
-  target: UserMemory,
-  bytes: number,
-  userBytes: number,
-): number {
+export function answer({ process, argument }: Thread, target: UserMemory, bytes: number): number {
   if (process.slowPages && process.killed) return -ERRNO.EFAULT;
-  return respond(target, argument, bytes, userBytes);
-}
-
-/** Byte `i` of memory, out of the word that it lies in. */
-const byteOf = (word: number, i: number): number => (word >>> ((i & 3) * 8)) & 0xff;
-
-/** Word `k` of memory of which `given` bytes are there. */
-function partialWord(word: number, k: number, given: number): number {
-  let part = 0;
-  for (let i = k * 4; i < Math.min(given, k * 4 + 4); i++) part |= byteOf(word, i) << ((i & 3) * 8);
-  return part;
+  return respond(target, argument, bytes);
 }

@@ -23,12 +23,12 @@ const pattern = fc.oneof(
 );
 
 function written(book: NameBook, id: number): number[] {
-  const argument = new ArgumentBuffer(NAME_WORDS + 2);
+  const argument = new ArgumentBuffer(NAME_WORDS + 3);
   argument.words.fill(7);
-  book.write(id, argument, 1);
+  book.write(id, argument);
   const { content } = argument;
-  expect([content[0], content[NAME_WORDS + 1]]).toEqual([7, 7]);
-  return [...new Uint8Array(content.buffer, 4, NAME_WORDS * 4)];
+  expect([content[0], content[1], content[NAME_WORDS + 2]]).toEqual([72, 0, 7]);
+  return [...new Uint8Array(content.buffer, 8, NAME_WORDS * 4)];
 }
 
 function expected(book: NameBook, id: number): number[] {
