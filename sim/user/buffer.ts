@@ -44,6 +44,7 @@ export class ArgumentBuffer {
     const copied = Math.min(n, source.#filled);
     if (copied === STEP) copyStep(words, source.#words);
     else copyWords(words, 0, source.#words, 0, copied);
+    if (this.#filled === copied) return;
     for (let k = copied; k < n && k < this.#filled; k++) words[k] = 0;
     if (n >= this.#filled) this.#filled = copied;
   }

@@ -159,12 +159,15 @@ export class LiveUpdateDevice {
     return this.#copyIn(thread, session, command, argument, userBytes);
   }
 
-  /** The first word and what it decides: the caller's size, or a negative errno. */
+  /** The first word and what it decides: the caller's size, or a negative errno. @kernel luo_ioctl_type_valid */
   #accepts(session: number, command: Command, number: number, argument: UserMemory): number {
     const userBytes = argument.size();
     if (userBytes < 0) return -ERRNO.EFAULT;
     if (command.number !== number) return -ERRNO.ENOTTY;
-    if (session !== DEVICE && !this.#isFor(command, session as SessionHandle)) return -ERRNO.EINVAL;
+    const { retrieved } = command;
+    if (retrieved !== undefined && this.#checksDirection) {
+      if (this.#luo.table.retrieved(session as SessionHandle) !== retrieved) return -ERRNO.EINVAL;
+    }
     return userBytes < command.size ? -ERRNO.EINVAL : userBytes;
   }
 
@@ -199,12 +202,6 @@ export class LiveUpdateDevice {
     if (userBytes < 0) return userBytes;
     if (sched.contended) yield COPY_IN;
     return process.killed ? -ERRNO.EFAULT : userBytes;
-  }
-
-  /** @kernel luo_ioctl_type_valid */
-  #isFor({ retrieved }: Command, session: SessionHandle): boolean {
-    if (retrieved === undefined || !this.#checksDirection) return true;
-    return this.#luo.table.retrieved(session) === retrieved;
   }
 
   /** @kernel luo_ioctl_create_session, luo_ioctl_retrieve_session */
