@@ -35,6 +35,9 @@ const ROW = 2;
 const STATE = 0;
 const PLACE = 1;
 
+const stateOf = (entry: number): number => entry & 3;
+const actorOf = (entry: number): number => entry >>> 2;
+
 /** Who was told: a process, by its id, and the task in it. */
 interface Actor {
   readonly process: number;
@@ -56,12 +59,9 @@ class Side implements Stateful, Order {
     storage.journal.enlist(this);
   }
 
-  state(name: number): number {
-    return this.#rows.get(name * ROW + STATE) & 3;
-  }
-
-  actor(name: number): number {
-    return this.#rows.get(name * ROW + STATE) >>> 2;
+  /** State and actor of a name. */
+  entry(name: number): number {
+    return this.#rows.get(name * ROW + STATE);
   }
 
   add(name: number, actor: number): void {
@@ -82,7 +82,7 @@ class Side implements Stateful, Order {
     const name = this.#order.get(place);
     const row = this.#rows.piece(name * ROW);
     const at = (name * ROW) & PIECE_MASK;
-    return ((row[at + STATE] as number) & 3) !== ABSENT && row[at + PLACE] === place ? name : -1;
+    return stateOf(row[at + STATE] as number) !== ABSENT && row[at + PLACE] === place ? name : -1;
   }
 
   clear(): void {
@@ -109,11 +109,12 @@ export class SessionModel implements Stateful {
   readonly #describe: (name: number) => string;
   readonly #processes: string[] = [];
   readonly #actors: Actor[] = [];
-  /** The thread that was asked for last, and its number among the actors. */
+  /** The thread that answered last, its number among the actors, and that of its process. */
   #lastThread: Thread | undefined;
   #lastActor = 0;
-  /** The name + 1 in a call that has not answered, by task; 0 for none. */
-  readonly #inFlight: number[] = [];
+  #lastProcess = 0;
+  /** Those that have acted on this kernel. */
+  readonly #threads = new Set<Thread>();
   /** Names whose fate the jump, or an answer that could not be written, left open. */
   #uncertain: ReadonlySet<number> = new Set();
   /** Told of sessions that are finished or closed, of one kernel or the other. */
@@ -144,21 +145,22 @@ export class SessionModel implements Stateful {
     return this.#uncertain;
   }
 
-  called({ task }: Thread, _verb: Verb, name: number): void {
-    this.#inFlight[task.id] = name + 1;
+  /** A thread acts: what it is calling about when the machine jumps may have happened. */
+  began(thread: Thread): void {
+    this.#threads.add(thread);
   }
 
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
-    this.#inFlight[thread.task.id] = 0;
-    const actor = this.#actorOf(thread);
-    if (verb === 'exit') this.#exited(this.#process(actor));
-    if (name === -1) return;
-    if (verb === 'create') this.#created(name, actor, result);
-    else if (verb === 'retrieve') this.#retrieved(name, actor, result);
+    if (thread !== this.#lastThread) this.#turnTo(thread);
+    const process = this.#lastProcess;
+    if (name === -1) {
+      if (verb === 'exit') this.#exited(process);
+    } else if (verb === 'create') this.#created(name, process, result);
+    else if (verb === 'retrieve') this.#retrieved(name, process, result);
     else if (result < 0) return;
-    else if (verb === 'finish') this.#finished(name, this.#process(actor));
-    else if (verb === 'close') this.#closed(name, this.#process(actor));
-    else if (verb === 'dup') this.#copied(name, this.#process(actor));
+    else if (verb === 'finish') this.#finished(name, process);
+    else if (verb === 'close') this.#closed(name, process);
+    else if (verb === 'dup') this.#copied(name, process);
   }
 
   /** Acknowledged and not closed, in order of acknowledgement. */
@@ -173,16 +175,15 @@ export class SessionModel implements Stateful {
 
   /** Which task was told that it had created a session; of an incoming one, until it is retrieved. */
   creator(name: number, side: SideName): number {
-    const actor = (side === 'outgoing' ? this.#outgoing : this.#incoming).actor(name);
-    return (this.#actors[actor] as Actor).task;
+    const entry = (side === 'outgoing' ? this.#outgoing : this.#incoming).entry(name);
+    return (this.#actors[actorOf(entry)] as Actor).task;
   }
 
   /** The machine jumped: what was created is owed, what was owed before and not created again is discarded. */
   jumped(): void {
-    this.#uncertain = new Set(
-      Array.from(this.#inFlight, (name) => (name ?? 0) - 1).filter((name) => name >= 0),
-    );
-    this.#inFlight.length = 0;
+    const threads = [...this.#threads].sort((x, y) => x.task.id - y.task.id);
+    this.#uncertain = new Set(threads.map(({ calling }) => calling).filter((name) => name !== -1));
+    this.#threads.clear();
     this.#held.clear();
     this.#incoming.clear();
     [this.#incoming, this.#outgoing] = [this.#outgoing, this.#incoming];
@@ -218,98 +219,121 @@ export class SessionModel implements Stateful {
     this.#processes.length = processes;
     this.#actors.length = actors;
     this.#lastThread = undefined;
-    this.#inFlight.length = 0;
+    this.#threads.clear();
   }
 
-  #created(name: number, actor: number, result: number): void {
+  #created(name: number, process: number, result: number): void {
     if (result < 0) return;
-    if (this.#outgoing.state(name) !== ABSENT) {
+    const outgoing = this.#outgoing.entry(name);
+    if (stateOf(outgoing) !== ABSENT) {
       this.#violations.add('one-name', `a second session "${this.#describe(name)}" was acknowledged`);
       return;
     }
-    this.#took(name, this.#process(actor), 'outgoing');
-    this.#outgoing.add(name, actor);
+    const before = this.#sideOf(name, process, this.#incoming.entry(name), outgoing);
+    if (before !== undefined) this.#took(name, process, before, 'outgoing');
+    this.#outgoing.add(name, this.#lastActor);
   }
 
-  #retrieved(name: number, actor: number, result: number): void {
-    const state = this.#incoming.state(name);
-    if (this.#uncertain.has(name)) {
-      if (result >= 0 && state === ABSENT) this.#incoming.add(name, actor);
-    } else if (result >= 0 && state !== LISTED) {
-      this.#violations.add('no-invention', `"${this.#describe(name)}" was retrieved and should not be there`);
-    } else if (result === -2 && state === LISTED) {
-      this.#violations.add(
-        'preservation',
-        `"${this.#describe(name)}" was acknowledged and is not there: ENOENT`,
-      );
-    } else if (result === -22 && state === LISTED) {
-      this.#violations.add(
-        'preservation',
-        `"${this.#describe(name)}" cannot be retrieved the first time: EINVAL`,
-      );
+  #retrieved(name: number, process: number, result: number): void {
+    const incoming = this.#incoming.entry(name);
+    const state = stateOf(incoming);
+    if (result < 0) {
+      if (state === LISTED && !this.#uncertain.has(name)) this.#notRetrieved(name, result);
+      return;
     }
-    // The answer found no page: whatever was retrieved is finished with its file, which nobody gets.
-    if (result === -14 && state === LISTED) this.#uncertain = new Set([...this.#uncertain, name]);
-    if (result < 0 || this.#incoming.state(name) !== LISTED) return;
-    this.#took(name, this.#process(actor), 'incoming');
-    this.#incoming.setState(name, RETRIEVED, actor);
+    if (state !== LISTED) {
+      if (!this.#uncertain.has(name)) {
+        const text = `"${this.#describe(name)}" was retrieved and should not be there`;
+        this.#violations.add('no-invention', text);
+        return;
+      }
+      if (state !== ABSENT) return;
+      this.#incoming.add(name, this.#lastActor);
+    }
+    const before = this.#sideOf(name, process, incoming, this.#outgoing.entry(name));
+    if (before !== undefined) this.#took(name, process, before, 'incoming');
+    this.#incoming.setState(name, RETRIEVED, this.#lastActor);
   }
 
-  /** The kernel whose session the process acts on under this name; undefined where it has no descriptor. */
-  #sideOf(name: number, process: number): SideName | undefined {
+  /** A session that is owed was refused. */
+  #notRetrieved(name: number, result: number): void {
+    const said = `"${this.#describe(name)}"`;
+    if (result === -2) {
+      this.#violations.add('preservation', `${said} was acknowledged and is not there: ENOENT`);
+    } else if (result === -22) {
+      this.#violations.add('preservation', `${said} cannot be retrieved the first time: EINVAL`);
+    } else if (result === -14) {
+      // The answer found no page: whatever was retrieved is finished with its file, which nobody gets.
+      this.#uncertain = new Set([...this.#uncertain, name]);
+    }
+  }
+
+  /**
+   * The kernel whose session the process acts on under this name; undefined where it has no descriptor. `incoming` and
+   * `outgoing` are the name's entries.
+   */
+  #sideOf(name: number, process: number, incoming: number, outgoing: number): SideName | undefined {
     const held = this.#heldAs(name, process);
     if (held !== undefined) return held.at(-1);
-    if (this.#incoming.state(name) === RETRIEVED && this.#process(this.#incoming.actor(name)) === process)
-      return 'incoming';
-    return this.#outgoing.state(name) === LISTED && this.#process(this.#outgoing.actor(name)) === process
-      ? 'outgoing'
-      : undefined;
+    if (stateOf(incoming) === RETRIEVED && this.#process(actorOf(incoming)) === process) return 'incoming';
+    const isItsOwn = stateOf(outgoing) === LISTED && this.#process(actorOf(outgoing)) === process;
+    return isItsOwn ? 'outgoing' : undefined;
+  }
+
+  /** The same, of the name as it stands. */
+  #side(name: number, process: number): SideName | undefined {
+    return this.#sideOf(name, process, this.#incoming.entry(name), this.#outgoing.entry(name));
   }
 
   #heldAs(name: number, process: number): readonly SideName[] | undefined {
     return this.#held.size === 0 ? undefined : this.#held.get(`${process} ${name}`);
   }
 
-  /** The process gets a descriptor of this name; to be told before the session is its own. */
-  #took(name: number, process: number, side: SideName): void {
-    const before = this.#sideOf(name, process);
-    if (before === undefined) return;
+  /** The process, which had one that leads to `before`, gets another descriptor of this name. */
+  #took(name: number, process: number, before: SideName, side: SideName): void {
     this.#held.set(`${process} ${name}`, [...(this.#heldAs(name, process) ?? [before]), side]);
   }
 
   #copied(name: number, process: number): void {
-    const side = this.#sideOf(name, process);
-    if (side !== undefined) this.#took(name, process, side);
+    const side = this.#side(name, process);
+    if (side !== undefined) this.#took(name, process, side, side);
   }
 
   #finished(name: number, process: number): void {
-    const side = this.#sideOf(name, process);
+    const side = this.#side(name, process);
     if (side !== undefined) this.onGone?.(side, name);
   }
 
   #closed(name: number, process: number): void {
-    const side = this.#sideOf(name, process);
-    const rest = this.#heldAs(name, process)?.slice(0, -1) ?? [];
-    if (rest.length > 1) this.#held.set(`${process} ${name}`, rest);
-    else if (rest.length === 1) this.#held.delete(`${process} ${name}`);
-    if (side === undefined || rest.includes(side)) return;
+    const side = this.#side(name, process);
+    if (side === undefined || this.#holdsMore(name, process, side)) return;
     if (side === 'incoming') this.#incoming.setState(name, ABSENT, 0);
     else this.#outgoing.setState(name, ABSENT, 0);
     this.onGone?.(side, name);
   }
 
+  /** The last descriptor of the name goes; whether another one leads to its session. */
+  #holdsMore(name: number, process: number, side: SideName): boolean {
+    const held = this.#heldAs(name, process);
+    if (held === undefined) return false;
+    const rest = held.slice(0, -1);
+    if (rest.length > 1) this.#held.set(`${process} ${name}`, rest);
+    else this.#held.delete(`${process} ${name}`);
+    return rest.includes(side);
+  }
+
   #exited(process: number): void {
     for (let place = 0; place < this.#outgoing.length; place++) {
       const name = this.#outgoing.at(place);
-      if (name === -1 || this.#process(this.#outgoing.actor(name)) !== process) continue;
+      if (name === -1 || this.#process(actorOf(this.#outgoing.entry(name))) !== process) continue;
       this.#outgoing.setState(name, ABSENT, 0);
       this.onGone?.('outgoing', name);
     }
     for (let place = 0; place < this.#incoming.length; place++) {
       const name = this.#incoming.at(place);
       if (name === -1) continue;
-      const retrieved = this.#incoming.state(name) === RETRIEVED;
-      if (!retrieved || this.#process(this.#incoming.actor(name)) !== process) continue;
+      const entry = this.#incoming.entry(name);
+      if (stateOf(entry) !== RETRIEVED || this.#process(actorOf(entry)) !== process) continue;
       this.#incoming.setState(name, ABSENT, 0);
       this.onGone?.('incoming', name);
     }
@@ -319,12 +343,10 @@ export class SessionModel implements Stateful {
     return (this.#actors[actor] as Actor).process;
   }
 
-  #actorOf(thread: Thread): number {
-    if (thread !== this.#lastThread) {
-      this.#lastThread = thread;
-      this.#lastActor = this.#findActor(thread.process.name, thread.task.id);
-    }
-    return this.#lastActor;
+  #turnTo(thread: Thread): void {
+    this.#lastThread = thread;
+    this.#lastActor = this.#findActor(thread.process.name, thread.task.id);
+    this.#lastProcess = this.#process(this.#lastActor);
   }
 
   #findActor(name: string, task: number): number {

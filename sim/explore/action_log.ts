@@ -21,19 +21,12 @@ export class ActionLog {
   readonly #cpus: Cpus;
   /** By task. */
   readonly #acting = new Map<number, Acting>();
-  /** Who called last, while its action is under way. */
-  #caller: Thread | undefined;
 
   constructor(cpus: Cpus) {
     this.#cpus = cpus;
   }
 
-  /** A call begins; the first of an action counts. */
-  called(thread: Thread, verb: Verb): void {
-    if (thread === this.#caller) return;
-    this.#caller = thread;
-    const { task, process } = thread;
-    if (this.#acting.has(task.id)) return;
+  began({ task, process }: Thread, verb: Verb): void {
     const from = this.#cpus.current.now();
     this.#acting.set(task.id, { process: process.name, verb, from, steps: this.#cpus.steps.slice() });
   }
@@ -60,7 +53,6 @@ export class ActionLog {
       steps: stepsSince(this.#cpus, acting?.steps),
     });
     this.#acting.delete(task.id);
-    this.#caller = undefined;
   }
 
   /** The kernel has left: reboots that have not returned never will. */

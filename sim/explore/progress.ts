@@ -62,12 +62,14 @@ export class Progressing {
     this.#told();
   }
 
-  /** A call begins. */
-  call(phase: Phase): void {
-    if (this.#tell === undefined) return;
+  /** The next calls are of a phase, the one under way or another. */
+  calls(phase: Phase): void {
     if (phase !== this.#phase) this.enter(phase);
-    this.#calls++;
-    if ((this.#calls & (CALLS - 1)) === 0) this.#told();
+  }
+
+  /** A call of the phase begins. */
+  call(): void {
+    if ((++this.#calls & (CALLS - 1)) === 0) this.#told();
   }
 
   #told(): void {

@@ -79,6 +79,7 @@ export function run(request: RunRequest): RunResult {
 
 class Run implements Observer {
   readonly #request: RunRequest;
+  readonly #watcher: Partial<Watcher> | undefined;
   readonly #machine: Machine;
   readonly #names = new NameBook();
   readonly #violations = new Violations();
@@ -91,6 +92,8 @@ class Run implements Observer {
   /** Of the kernel that runs. */
   #processes = new Map<string, ProcessMemory>();
   #actions: ActionLog;
+  /** Whose calls the phase is of, while it is of their action. */
+  #caller: Thread | undefined;
   #opened = false;
   /** Sessions of this kernel, and of the one before, were acknowledged in the order in which they were created. */
   #ordered = true;
@@ -99,6 +102,7 @@ class Run implements Observer {
 
   constructor(request: RunRequest) {
     this.#request = request;
+    this.#watcher = request.watcher;
     this.#machine = request.machine;
     this.#machine.decisions = request.decisions;
     this.#progress = new Progressing(request.onProgress);
@@ -114,7 +118,7 @@ class Run implements Observer {
     request.machine.journal.enlist(this.#files);
     this.#model.onGone = (side, name) => this.#files.gone(side, name);
     this.#actions = new ActionLog(this.#machine.cpus);
-    this.#violations.onFound = (violation) => request.watcher?.broken?.(violation);
+    this.#violations.onFound = (violation) => this.#watcher?.broken?.(violation);
     this.#laws = new Laws({ model: this.#model, names: this.#names, violations: this.#violations });
   }
 
@@ -144,14 +148,14 @@ class Run implements Observer {
       digest.mixText(report.digest);
       if (!jumps) {
         this.#laws.checkFinished(system, kernelProgram, this.#actions.reports);
-        this.#request.watcher?.ended?.();
+        this.#watcher?.ended?.();
         system.kernel.dispose();
         break;
       }
-      this.#progress.enter('jump');
+      this.#enter('jump');
       params = this.#jump(system, digest.toString());
     }
-    this.#progress.enter('end');
+    this.#enter('end');
     return {
       schemaVersion: RESULT_SCHEMA_VERSION,
       machine: machine.params,
@@ -167,18 +171,26 @@ class Run implements Observer {
     };
   }
 
+  began(thread: Thread, verb: Verb): void {
+    this.#caller = undefined;
+    this.#model.began(thread);
+    this.#actions.began(thread, verb);
+  }
+
   called(thread: Thread, verb: Verb, name: number): void {
-    this.#progress.call(this.#phaseOf(verb));
-    this.#model.called(thread, verb, name);
-    this.#actions.called(thread, verb);
-    this.#request.watcher?.called?.(thread, verb, this.#nameText(name));
+    // Nothing else ends the phase of an action's calls: another action, another thread, a phase entered meanwhile.
+    if (thread !== this.#caller) this.#turnTo(thread, verb);
+    this.#progress.call();
+    if (this.#watcher !== undefined) this.#watcher.called?.(thread, verb, this.#nameText(name));
   }
 
   answered(thread: Thread, verb: Verb, name: number, result: number): void {
     this.#model.answered(thread, verb, name, result);
-    if (verb === 'open') this.#deviceOpened(result);
-    if (verb === 'exit') this.#files.exited(thread.process.name);
-    this.#request.watcher?.answered?.(thread, verb, this.#nameText(name), result);
+    if (name === -1) {
+      if (verb === 'open') this.#deviceOpened(result);
+      if (verb === 'exit') this.#files.exited(thread.process.name);
+    }
+    if (this.#watcher !== undefined) this.#watcher.answered?.(thread, verb, this.#nameText(name), result);
   }
 
   fileCalled(thread: Thread, action: FileAction, name: number, i: number): void {
@@ -223,7 +235,7 @@ class Run implements Observer {
       ...(program.boot === undefined ? {} : { commandLine: program.boot }),
       generation,
       ...(params === undefined ? {} : { params }),
-      onStart: (booting) => this.#request.watcher?.started?.(booting, this.#processes),
+      onStart: (booting) => this.#watcher?.started?.(booting, this.#processes),
     });
     this.#system = system;
     this.#actions = new ActionLog(this.#machine.cpus);
@@ -236,7 +248,7 @@ class Run implements Observer {
     if (generation > 0 && kernel.bootKind !== 'handover') {
       this.#loseOpenly(`generation ${generation} booted cold: ${whyCold(kernel)}`);
     }
-    this.#progress.enter('laws');
+    this.#enter('laws');
     if (kernel.state === 'panicked') this.#loseOpenly(`generation ${generation} panicked`);
     else this.#laws.checkBooted(system);
     return system;
@@ -260,7 +272,7 @@ class Run implements Observer {
         return;
       }
       if (kernel.state !== 'running') return;
-      this.#progress.enter('laws');
+      this.#enter('laws');
       const live = [...this.#processes.values()].map(([process]) => process);
       this.#laws.checkQuiescence(system, live, this.#ordered);
     }
@@ -303,12 +315,22 @@ class Run implements Observer {
       this.#loseOpenly(`generation ${system.kernel.generation}: open answered ${errnoName(result)}`);
     } else if (result >= 0 && !this.#opened) {
       this.#opened = true;
-      this.#progress.enter('verify');
+      this.#enter('verify');
       const parts = { model: this.#model, names: this.#names, violations: this.#violations };
       const { sessions } = system.luo;
       checkIncoming(parts, sessions.table, sessions.incoming, this.#incomingOrdered);
       this.#nameIndexPages = indexPages(system);
     }
+  }
+
+  #turnTo(thread: Thread, verb: Verb): void {
+    this.#progress.calls(this.#phaseOf(verb));
+    this.#caller = thread;
+  }
+
+  #enter(phase: Phase): void {
+    this.#caller = undefined;
+    this.#progress.enter(phase);
   }
 
   #phaseOf(verb: Verb): Phase {
@@ -324,12 +346,12 @@ class Run implements Observer {
 
   #left(system: System, program: GenerationProgram): void {
     this.#actions.left();
-    this.#progress.enter('laws');
+    this.#enter('laws');
     this.#laws.checkAtJump(system, program, this.#actions.reports);
   }
 
   #jump({ kernel, kexec }: System, digest: string): BootParams {
-    this.#request.watcher?.ended?.();
+    this.#watcher?.ended?.();
     const params = this.#machine.jump(kexec.plan());
     this.#model.jumped();
     this.#files.jumped();

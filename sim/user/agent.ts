@@ -14,6 +14,8 @@ import type { System } from '../boot/boot.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
 import type { Column } from '../machine/column.ts';
 import type { VirtualTime } from '../machine/cpu.ts';
+import { PIECE_MASK } from '../machine/pool.ts';
+import type { Scheduler } from '../sched/scheduler.ts';
 import type { Task } from '../sched/task.ts';
 import { FileCalls } from './file_calls.ts';
 import type { KhoTest } from './kho_test.ts';
@@ -34,8 +36,13 @@ import {
 
 const USER_MODE = definePoint('exit_to_user_mode', 'preempt');
 
-/** Told of calls and what they answered. `name` is the id of the session's name, -1 for calls without one. */
+/**
+ * Told of calls and what they answered. `name` is the id of the session's name, -1 for calls without one; while a call
+ * is under way, it is what the thread is calling about.
+ */
 export interface Observer {
+  /** An action begins: its first call is next. */
+  began(thread: Thread, verb: Verb): void;
   called(thread: Thread, verb: Verb, name: number): void;
   answered(thread: Thread, verb: Verb, name: number, result: number): void;
   /** A call of a file action: for name `i` of the action, whose id is `name`. */
@@ -75,10 +82,27 @@ export interface AgentMemory {
   readonly files: Column;
 }
 
-type OtherAction = Exclude<
-  Action,
-  FileAction | { do: SessionVerb } | { do: 'open' } | { do: 'close-device' } | { do: 'exit' }
->;
+type OtherAction = Exclude<Action, FileAction | { do: SessionVerb }>;
+
+/** What an action is about, as a number: it is asked at every call. Those about sessions come first. */
+const CREATE = 0;
+const RETRIEVE = 1;
+const FINISH = 2;
+const DUP = 3;
+const CLOSE = 4;
+const FILES = 5;
+const OTHER = 6;
+
+const SESSION_KINDS: ReadonlyMap<Verb, number> = new Map([
+  ['create', CREATE],
+  ['retrieve', RETRIEVE],
+  ['finish', FINISH],
+  ['dup', DUP],
+  ['close', CLOSE],
+] satisfies [SessionVerb, number][]);
+
+const kindOf = (action: Action): number =>
+  isFileAction(action) ? FILES : (SESSION_KINDS.get(action.do) ?? OTHER);
 
 /** What takes CAP_SYS_BOOT, CAP_SYS_MODULE, or a file that is root's. */
 const isForRoot = ({ do: verb }: OtherAction): boolean =>
@@ -86,19 +110,29 @@ const isForRoot = ({ do: verb }: OtherAction): boolean =>
 
 export class Agent implements Iterator<Point, number, void> {
   readonly #world: World;
+  readonly #observer: Observer;
+  readonly #sched: Scheduler;
+  readonly #device: LiveUpdateDevice;
+  readonly #calls: Syscalls;
   readonly #thread: Thread;
+  readonly #process: Process;
+  /** The thread's. */
+  readonly #dropped: FileHandle[];
   readonly #memory: AgentMemory;
   readonly #actions: readonly Action[];
   readonly #argument = new UserMemory(SESSION_ARGUMENT.size);
   readonly #fileCalls: FileCalls;
-  /** Action under way, the calls it has made, the id of its first name. */
-  #action = 0;
-  #done = 0;
-  #base = -1;
-  /** Names of the action under way; -1 where it is about none. */
+  /** Actions that have ended. */
+  #ended = 0;
+  /** The action under way or next; undefined after the last. */
+  #action: Action | undefined;
+  /** Of the action under way: what it is about, its names (-1 where it is about none), the calls that it has made. */
+  #verb: Verb = 'open';
+  #kind = OTHER;
   #names = -1;
-  /** The action under way where it is about files. */
-  #fileAction: FileAction | undefined;
+  #done = 0;
+  /** Id of the name that its call is about, a session's or a file's; -1 where it is about none. */
+  #name = -1;
   #call: Op<number> | undefined;
   /** What the call answered while its files are still dropped. */
   #answer = 0;
@@ -110,29 +144,36 @@ export class Agent implements Iterator<Point, number, void> {
 
   constructor(world: World, task: Task, process: Process, memory: AgentMemory, actions: readonly Action[]) {
     this.#world = world;
+    this.#observer = world.observer;
+    this.#sched = world.system.kernel.sched;
+    this.#device = world.device;
+    this.#calls = world.calls;
     this.#thread = new Thread(task, process);
+    this.#process = process;
+    this.#dropped = this.#thread.dropped;
     process.threads++;
     this.#memory = memory;
     this.#actions = actions;
+    this.#action = actions[0];
     this.#fileCalls = new FileCalls(world.calls, world.device);
   }
 
   next(): IteratorResult<Point, number> {
-    const { sched } = this.#world.system.kernel;
+    const process = this.#process;
     for (;;) {
       if (this.#call !== undefined) {
         const step = this.#call.next();
         if (step.done !== true) return step;
         this.#call = undefined;
         this.#returned(step.value);
-      } else if (this.#thread.process.killed && !this.#dying) {
+      } else if (process.killed && !this.#dying) {
         this.#die();
-      } else if (this.#dying || this.#action >= this.#actions.length) {
-        if (!this.#dying) this.#thread.process.threads--;
+      } else if (this.#action === undefined) {
+        if (!this.#dying) process.threads--;
         return { done: true, value: 0 };
-      } else if (this.#inUserMode || !sched.contended) {
+      } else if (this.#inUserMode || !this.#sched.contended) {
         this.#inUserMode = false;
-        const call = this.#next(this.#actions[this.#action] as Action);
+        const call = this.#next(this.#action);
         if (typeof call === 'number') this.#returned(call);
         else this.#call = call;
       } else {
@@ -145,62 +186,67 @@ export class Agent implements Iterator<Point, number, void> {
   /** SIGKILL has come: the last thread of the process closes what is open. */
   #die(): void {
     this.#dying = true;
+    this.#action = undefined;
     const { task, process } = this.#thread;
     if (--process.threads === 0 && process.alive) this.#call = exitProcess(this.#world.system, task, process);
   }
 
   /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
   #returned(value: number): void {
+    if (this.#dropping || this.#dying || this.#dropped.length > 0) this.#settle(value);
+    else this.#answered(value);
+  }
+
+  /** Drops what the call let go, waiting where a file has to wait; the call may be the exit of a killed agent. */
+  #settle(value: number): void {
+    const dropped = this.#dropped;
     if (!this.#dropping) this.#answer = value;
-    const { dropped } = this.#thread;
+    this.#dropping = true;
     while (dropped.length > 0) {
       const dropping = dropFile(this.#world.system, this.#thread.task, dropped.pop() as FileHandle);
-      this.#dropping = typeof dropping !== 'number';
       if (typeof dropping === 'number') continue;
       this.#call = dropping;
       return;
     }
     this.#dropping = false;
-    if (this.#dying) this.#world.observer.answered(this.#thread, 'exit', -1, this.#answer);
+    if (this.#dying) this.#observer.answered(this.#thread, 'exit', -1, this.#answer);
     else this.#answered(this.#answer);
   }
 
+  #begin(action: Action): void {
+    const { system, names } = this.#world;
+    this.#verb = action.do;
+    this.#kind = kindOf(action);
+    this.#from = system.kernel.machine.cpus.current.now();
+    this.#names = 'names' in action ? action.names.count : -1;
+    this.#name = 'names' in action && this.#names > 0 ? names.base(action.names) : -1;
+    this.#observer.began(this.#thread, action.do);
+  }
+
   #next(action: Action): Answer {
-    const { system, device, observer } = this.#world;
-    if (this.#done === 0) {
-      this.#fileAction = isFileAction(action) ? action : undefined;
-      this.#from = system.kernel.machine.cpus.current.now();
-      this.#names = 'names' in action ? action.names.count : -1;
-      this.#base = 'names' in action && this.#names > 0 ? this.#world.names.base(action.names) : -1;
-    }
-    observer.called(this.#thread, action.do, this.#sessionName());
-    const { task, process } = this.#thread;
-    if (this.#fileAction !== undefined) return this.#file(this.#fileAction);
-    switch (action.do) {
-      case 'open':
-        return device.open(this.#thread);
-      case 'close-device':
-        return this.#world.calls.close(this.#thread, this.#memory.device);
-      case 'exit':
-        return exitProcess(system, task, process);
-      case 'create':
-      case 'retrieve':
-      case 'finish':
-      case 'dup':
-      case 'close':
-        assert(process.alive, 'an agent acts after its exit');
-        return this.#names === 0 ? 0 : this.#session(action.do as SessionVerb, this.#base + this.#done);
-      default:
-        return this.#other(action as OtherAction);
-    }
+    if (this.#done === 0) this.#begin(action);
+    const kind = this.#kind;
+    const thread = this.#thread;
+    assert(kind === OTHER || this.#process.alive, 'an agent acts after its exit');
+    thread.calling = kind === FILES ? -1 : this.#name;
+    this.#observer.called(thread, this.#verb, thread.calling);
+    if (kind === OTHER) return this.#other(action as OtherAction);
+    if (this.#names === 0) return 0;
+    return kind === FILES ? this.#file(action as FileAction) : this.#session(kind);
   }
 
   /** What has to do neither with sessions nor with files. */
   #other(action: OtherAction): Answer {
-    if (!this.#thread.process.capable && isForRoot(action)) return this.#refused(action);
-    const { system, khoTest, observer, processCalls } = this.#world;
+    if (!this.#process.capable && isForRoot(action)) return this.#refused(action);
+    const { system, device, calls, khoTest, observer, processCalls } = this.#world;
     const thread = this.#thread;
     switch (action.do) {
+      case 'open':
+        return device.open(thread);
+      case 'close-device':
+        return calls.close(thread, this.#memory.device);
+      case 'exit':
+        return exitProcess(system, thread.task, thread.process);
       case 'limit-files':
         return processCalls.setLimit(thread, action.files);
       case 'file-max':
@@ -243,90 +289,85 @@ export class Agent implements Iterator<Point, number, void> {
     return action.do === 'reclaim' ? -ERRNO.EACCES : -ERRNO.EPERM;
   }
 
-  /** Id of the session's name that a call is about; -1 for calls about none. */
-  #sessionName(): number {
-    return this.#base === -1 || this.#fileAction !== undefined ? -1 : this.#base + this.#done;
-  }
-
   #file(action: FileAction): Answer {
-    assert(this.#thread.process.alive, 'an agent acts after its exit');
-    if (action.names.count === 0) return 0;
-    this.#world.observer.fileCalled(this.#thread, action, this.#base + this.#done, this.#done);
+    this.#observer.fileCalled(this.#thread, action, this.#name, this.#done);
     const session = 'session' in action ? this.#world.names.base(action.session) : -1;
-    return this.#fileCalls.call(
-      this.#thread,
-      action,
-      this.#memory,
-      this.#base + this.#done,
-      this.#done,
-      session,
-    );
+    return this.#fileCalls.call(this.#thread, action, this.#memory, this.#name, this.#done, session);
   }
 
-  #session(verb: SessionVerb, name: number): Answer {
+  #session(kind: number): Answer {
+    const name = this.#name;
     const argument = this.#argument;
-    const { device, names } = this.#world;
-    if (verb === 'create' || verb === 'retrieve') {
-      argument.words[0] = SESSION_ARGUMENT.size;
-      names.write(name, argument.words, SESSION_ARGUMENT.at.name / 4);
-      const number = verb === 'create' ? LIVEUPDATE_IOCTL_CREATE_SESSION : LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
-      return device.ioctl(this.#thread, this.#memory.device, number, argument);
+    const memory = this.#memory;
+    if (kind <= RETRIEVE) {
+      this.#world.names.write(name, argument);
+      const number = kind === CREATE ? LIVEUPDATE_IOCTL_CREATE_SESSION : LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
+      return this.#device.ioctl(this.#thread, memory.device, number, argument);
     }
-    const fd = this.#memory.sessions.get(name) - 1;
-    if (verb === 'close') return this.#world.calls.close(this.#thread, fd);
-    if (verb === 'dup') return this.#world.calls.dup(this.#thread, fd);
-    argument.words[0] = FINISH_ARGUMENT.size;
-    argument.words[1] = 0;
-    return device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
+    const fd = memory.sessions.get(name) - 1;
+    if (kind === CLOSE) return this.#calls.close(this.#thread, fd);
+    if (kind === DUP) return this.#calls.dup(this.#thread, fd);
+    argument.set(0, FINISH_ARGUMENT.size);
+    argument.set(1, 0);
+    return this.#device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
   }
 
   #answered(result: number): void {
-    const action = this.#actions[this.#action] as Action;
-    const { observer, system } = this.#world;
-    if (this.#fileAction !== undefined) this.#fileAnswered(this.#fileAction, result);
-    else if (this.#names > 0) this.#remember(action.do as SessionVerb, this.#base + this.#done, result);
-    if (action.do === 'open') this.#memory.device = result;
+    const thread = this.#thread;
+    const kind = this.#kind;
+    const name = thread.calling;
+    thread.calling = -1;
+    if (kind > CLOSE) this.#otherAnswered(this.#action as Action, result);
+    else if (result >= 0 && kind !== FINISH && name !== -1) this.#remember(kind, name, result);
+    this.#observer.answered(thread, this.#verb, name, result);
+    if (result >= 0 && this.#names !== 0 && ++this.#done < this.#names) this.#name++;
+    else this.#acted(result);
+  }
+
+  /** The action is over. */
+  #acted(result: number): void {
+    const action = this.#action as Action;
+    const to = this.#world.system.kernel.machine.cpus.current.now();
+    this.#observer.acted(this.#thread, action, this.#done, result, this.#from, to);
+    this.#done = 0;
+    this.#action = this.#actions[++this.#ended];
+  }
+
+  /** An action that is not about sessions. */
+  #otherAnswered(action: Action, result: number): void {
+    if (this.#kind === FILES) this.#fileAnswered(action as FileAction, result);
+    else if (action.do === 'open') this.#memory.device = result;
     // Its number may be a session's next: what is asked of that is not asked of the device.
     else if (action.do === 'close-device' && result >= 0) this.#memory.device = NO_DEVICE;
-    observer.answered(this.#thread, action.do, this.#sessionName(), result);
-    if (result >= 0 && this.#names !== 0 && ++this.#done < this.#names) return;
-    observer.acted(
-      this.#thread,
-      action,
-      this.#done,
-      result,
-      this.#from,
-      system.kernel.machine.cpus.current.now(),
-    );
-    this.#done = 0;
-    this.#action++;
   }
 
   #fileAnswered(action: FileAction, result: number): void {
     if (action.names.count === 0) return;
-    const name = this.#base + this.#done;
+    const name = this.#name;
     const { files } = this.#memory;
     if (result >= 0) {
       if (action.do === 'memfd' || action.do === 'open-file') files.set(name, result + 1);
       else if (action.do === 'retrieve-fd') files.set(name, this.#fileCalls.answeredFd + 1);
       else if (action.do === 'close-file') files.set(name, 0);
     }
-    this.#world.observer.fileAnswered(this.#thread, action, name, this.#done, result, files.get(name) - 1);
+    this.#observer.fileAnswered(this.#thread, action, name, this.#done, result, files.get(name) - 1);
   }
 
-  #remember(verb: SessionVerb, name: number, result: number): void {
+  /** A descriptor of the name came, or the last one went. */
+  #remember(kind: number, name: number, result: number): void {
     const { sessions, before } = this.#memory;
-    if (result < 0 || verb === 'finish') return;
-    const last = sessions.get(name);
-    if (verb === 'close') {
+    const piece = sessions.open(name, 1);
+    const at = name & PIECE_MASK;
+    const last = piece[at] as number;
+    if (kind === CLOSE) {
       const older = before.get(last - 1);
-      sessions.set(name, older);
+      piece[at] = older;
       if (older !== 0) before.set(last - 1, 0);
       return;
     }
-    const fd = verb === 'dup' ? result : (this.#argument.words[SESSION_ARGUMENT.at.fd / 4] as number);
+    const fd = kind === DUP ? result : this.#argument.get(SESSION_ARGUMENT.at.fd / 4);
     if (last !== 0) before.set(fd, last);
-    sessions.set(name, fd + 1);
+    piece[at] = fd + 1;
   }
 }
 

@@ -44,7 +44,7 @@ export class FileCalls {
 
   /** The descriptor that RETRIEVE_FD answered. */
   get answeredFd(): number {
-    return this.#argument.words[FD_ARGUMENT.at.fd / 4] as number;
+    return this.#argument.get(FD_ARGUMENT.at.fd / 4);
   }
 
   /** The call for the name of id `name`, which is number `i` of the action; `session`: id of its session. */

@@ -6,8 +6,13 @@
  */
 
 import { assert } from '../base/assert.ts';
-import { copyWords } from '../base/words.ts';
 import { NAME_WORDS } from '../luo/name.ts';
+import { ArgumentBuffer } from './buffer.ts';
+import { SESSION_ARGUMENT } from './uapi.ts';
+
+/** Words of an argument with a name in it, and where the name is. */
+const ARGUMENT_WORDS = SESSION_ARGUMENT.size / 4;
+const NAME_AT = SESSION_ARGUMENT.at.name / 4;
 
 /** Names made of a pattern: `count` of them from `first`. A plain name is a pattern without %d, count 1. */
 export interface Names {
@@ -16,7 +21,7 @@ export interface Names {
   readonly count: number;
 }
 
-/** Numbers under a pattern. */
+/** Numbers under a pattern; a power of two. */
 export const NUMBERS_MAX = 2 ** 24;
 /** Patterns with %d in a program: ids stay below 2^31. */
 export const PATTERNS_MAX = 126;
@@ -38,8 +43,10 @@ export class NameBook {
   #numbered = 0;
   readonly #bytes = new Uint8Array(NAME_WORDS * 4);
   #last: Pattern | undefined;
-  /** The name written last, its id, and where its number ends. A name often follows the one before it. */
-  readonly #words = new Int32Array(NAME_WORDS);
+  /** The argument that asks for the name at hand. */
+  readonly #argument = new ArgumentBuffer(ARGUMENT_WORDS);
+  /** That name in it, its id, and where its number ends. A name often follows the one before it. */
+  readonly #words = this.#argument.content.subarray(NAME_AT);
   #id = -1;
   #digitsEnd = 0;
 
@@ -55,14 +62,15 @@ export class NameBook {
     return this.#words;
   }
 
-  /** Copies them to `words[at..]`. */
-  write(id: number, words: Int32Array, at: number): void {
-    copyWords(words, at, this.words(id), 0, NAME_WORDS);
+  /** Makes an argument one that asks for a session of this name, to be created or retrieved. */
+  write(id: number, argument: ArgumentBuffer): void {
+    this.words(id);
+    argument.take(this.#argument, ARGUMENT_WORDS);
   }
 
   /** Makes the name at hand that of the next id; false where that takes more than counting up in its digits. */
   #countUp(): boolean {
-    if (this.#digitsEnd === 0 || (this.#id + 1) % NUMBERS_MAX === 0) return false;
+    if (this.#digitsEnd === 0 || ((this.#id + 1) & (NUMBERS_MAX - 1)) === 0) return false;
     const words = this.#words;
     for (let i = this.#digitsEnd - 1; i >= 0; i--) {
       const shift = (i & 3) * 8;
@@ -92,13 +100,15 @@ export class NameBook {
       for (const byte of after) if (length < bytes.length) bytes[length++] = byte;
     }
     bytes.fill(0, length);
-    for (let k = 0; k < NAME_WORDS; k++) {
-      const i = k * 4;
-      this.#words[k] =
+    this.#argument.clear();
+    this.#argument.set(0, SESSION_ARGUMENT.size);
+    for (let i = 0; i < length; i += 4) {
+      const word =
         (bytes[i] as number) |
         ((bytes[i + 1] as number) << 8) |
         ((bytes[i + 2] as number) << 16) |
         ((bytes[i + 3] as number) << 24);
+      this.#argument.set(NAME_AT + i / 4, word);
     }
   }
 

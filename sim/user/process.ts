@@ -16,7 +16,9 @@ import { type FileHandle, O_PATH, type Vfs } from '../kernel/vfs.ts';
 import type { Descriptors } from '../luo/file.ts';
 import { Column } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
+import { PIECE_MASK } from '../machine/pool.ts';
 import type { Task } from '../sched/task.ts';
+import { ArgumentBuffer } from './buffer.ts';
 import { ARGUMENT_WORDS } from './uapi.ts';
 
 /** A number that is taken and leads to no file of ours: reserved, or a standard stream. */
@@ -70,7 +72,7 @@ export class Process implements Stateful {
     if (fd >= this.limit) return -ERRNO.EMFILE;
     this.#files.set(fd, RESERVED);
     this.#next = fd + 1;
-    this.#top = Math.max(this.#top, fd + 1);
+    if (fd >= this.#top) this.#top = fd + 1;
     this.open++;
     return fd;
   }
@@ -78,13 +80,15 @@ export class Process implements Stateful {
   /** @kernel put_unused_fd */
   returnFd(fd: number): void {
     assert(this.#files.get(fd) === RESERVED, 'only a reserved descriptor is returned');
-    this.#release(fd);
+    this.#files.set(fd, 0);
+    this.#freed(fd);
   }
 
   /** @kernel fd_install */
   install(fd: number, file: FileHandle, closeOnExec = false): void {
-    const reserved = this.#files.replace(fd, RESERVED, closeOnExec ? file | CLOSE_ON_EXEC : file);
-    assert(reserved, 'a file goes to a reserved descriptor');
+    const piece = this.#files.open(fd, 1);
+    assert(piece[fd & PIECE_MASK] === RESERVED, 'a file goes to a reserved descriptor');
+    piece[fd & PIECE_MASK] = closeOnExec ? file | CLOSE_ON_EXEC : file;
   }
 
   /**
@@ -111,9 +115,13 @@ export class Process implements Stateful {
 
   /** Takes a file off its descriptor; the caller drops it. The file, or -EBADF. @kernel file_close_fd */
   detach(fd: number): FileHandle | number {
-    const file = this.file(fd);
-    if (file >= 0) this.#release(fd);
-    return file;
+    if (fd < 0 || fd >= this.#top) return -ERRNO.EBADF;
+    const piece = this.#files.open(fd, 1);
+    const word = piece[fd & PIECE_MASK] as number;
+    if (!leadsOn(word)) return -ERRNO.EBADF;
+    piece[fd & PIECE_MASK] = 0;
+    this.#freed(fd);
+    return word & ~CLOSE_ON_EXEC;
   }
 
   /** One more reference to a file of this process. @kernel get_file */
@@ -138,9 +146,9 @@ export class Process implements Stateful {
     Object.assign(this, more);
   }
 
-  #release(fd: number): void {
-    this.#files.set(fd, 0);
-    this.#next = Math.min(this.#next, fd);
+  /** A descriptor is no longer taken. */
+  #freed(fd: number): void {
+    if (fd < this.#next) this.#next = fd;
     this.open--;
   }
 }
@@ -178,7 +186,9 @@ export function* exitProcess(system: System, task: Task, process: Process): Op<n
 export class Thread implements Descriptors {
   readonly task: Task;
   readonly process: Process;
-  readonly argument = new Int32Array(ARGUMENT_WORDS);
+  readonly argument = new ArgumentBuffer(ARGUMENT_WORDS);
+  /** Id of the session's name that its call under way is about; -1 for none. */
+  calling = -1;
   /** Files to drop before the running call returns to user mode (task_work of fput). */
   readonly dropped: FileHandle[] = [];
 
@@ -192,9 +202,10 @@ export class Thread implements Descriptors {
    * the descriptor meanwhile. @kernel fdget
    */
   fdget(fd: number): FileHandle | number {
-    const file = this.process.opened(fd);
-    if (file >= 0 && this.process.threads > 1) {
-      this.process.hold(file as FileHandle);
+    const { process } = this;
+    const file = process.opened(fd);
+    if (file >= 0 && process.threads > 1) {
+      process.hold(file as FileHandle);
       this.dropped.push(file as FileHandle);
     }
     return file;

@@ -12,7 +12,9 @@ import type { FileHandle } from '../kernel/vfs.ts';
 import type { Token } from '../luo/file.ts';
 import { retrieveFile } from '../luo/file_incoming.ts';
 import { copyName, NAME_WORDS } from '../luo/name.ts';
+import type { LuoSessions } from '../luo/session.ts';
 import type { SessionHandle } from '../luo/session_table.ts';
+import type { Scheduler } from '../sched/scheduler.ts';
 import type { Thread } from './process.ts';
 import { answer, COPY_OUT, type UserMemory, waitsForPage } from './uaccess.ts';
 import {
@@ -31,24 +33,22 @@ const NAME_AT = NAME_ARGUMENT.at.name / 4;
 
 export class SessionIoctls {
   readonly #system: System;
+  readonly #sched: Scheduler;
+  readonly #luo: LuoSessions;
   readonly #checksReserved: boolean;
   readonly #name = new Int32Array(NAME_WORDS);
 
   constructor(system: System) {
     this.#system = system;
+    this.#sched = system.kernel.sched;
+    this.#luo = system.luo.sessions;
     this.#checksReserved = system.kernel.has(FINISH_RESERVED);
   }
 
   /** Each waits for a reboot under way first. @kernel luo_session_ioctl */
-  command(
-    thread: Thread,
-    number: number,
-    session: SessionHandle,
-    argument: UserMemory,
-    userBytes: number,
-  ): Answer {
-    if (number === LIVEUPDATE_SESSION_FINISH) return this.#finish(thread, session, argument, userBytes);
-    const call = { thread, session, argument, userBytes };
+  command(thread: Thread, number: number, session: SessionHandle, argument: UserMemory): Answer {
+    if (number === LIVEUPDATE_SESSION_FINISH) return this.#finish(thread, session, argument);
+    const call = { thread, session, argument };
     switch (number) {
       case LIVEUPDATE_SESSION_PRESERVE_FD:
         return this.#preserveFd(call);
@@ -60,19 +60,19 @@ export class SessionIoctls {
   }
 
   /** A response that cannot be written changes nothing: the file stays preserved. @kernel luo_session_preserve_fd */
-  *#preserveFd({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+  *#preserveFd({ thread, session, argument }: SessionCall): Op<number> {
     const { kernel, luo } = this.#system;
     const { sessions, files } = luo;
     const { task } = thread;
     const { mutex } = sessions.table;
-    const fd = thread.argument[FD_AT] as number;
+    const fd = thread.argument.get(FD_AT);
     const token = tokenOf(thread);
     if (!sessions.tryEnter(task)) yield* sessions.waitEnter(task);
     if (!mutex.tryLock(task, session)) yield* mutex.wait(task, session);
     let err = yield* files.preserve(task, session, token, fd, thread);
     if (err === 0) {
-      if (waitsForPage(thread, this.#system.kernel.sched.contended)) yield COPY_OUT;
-      err = answer(thread, argument, FD_ARGUMENT.size, userBytes);
+      if (waitsForPage(thread, this.#sched)) yield COPY_OUT;
+      err = answer(thread, argument, FD_ARGUMENT.size);
       if (err !== 0) {
         kernel.printk('luo_session: The file was successfully preserved, but response to user failed');
       }
@@ -83,7 +83,7 @@ export class SessionIoctls {
   }
 
   /** @kernel luo_session_retrieve_fd */
-  *#retrieveFd({ thread, session, argument, userBytes }: SessionCall): Op<number> {
+  *#retrieveFd({ thread, session, argument }: SessionCall): Op<number> {
     const { kernel, luo } = this.#system;
     const { sessions, files } = luo;
     const { task, process } = thread;
@@ -101,9 +101,9 @@ export class SessionIoctls {
         process.returnFd(fd);
       } else {
         const file = result as FileHandle;
-        thread.argument[FD_AT] = fd;
-        if (waitsForPage(thread, this.#system.kernel.sched.contended)) yield COPY_OUT;
-        result = answer(thread, argument, FD_ARGUMENT.size, userBytes);
+        thread.argument.set(FD_AT, fd);
+        if (waitsForPage(thread, this.#sched)) yield COPY_OUT;
+        result = answer(thread, argument, FD_ARGUMENT.size);
         if (result === 0) {
           process.install(fd, file, true);
         } else {
@@ -118,43 +118,43 @@ export class SessionIoctls {
   }
 
   /** @kernel luo_session_finish */
-  #finish(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
-    const { sessions } = this.#system.luo;
+  #finish(thread: Thread, session: SessionHandle, argument: UserMemory): Answer {
+    const sessions = this.#luo;
     const { task } = thread;
-    if (sessions.tryEnter(task)) return this.#finishEntered(thread, session, argument, userBytes);
-    return after(sessions.waitEnter(task), this, this.#finishEntered, thread, session, argument, userBytes);
+    if (sessions.tryEnter(task)) return this.#finishEntered(thread, session, argument);
+    return after(sessions.waitEnter(task), this, this.#finishEntered, thread, session, argument);
   }
 
-  #finishEntered(thread: Thread, session: SessionHandle, argument: UserMemory, userBytes: number): Answer {
-    const refused = this.#checksReserved && thread.argument[RESERVED_AT] !== 0;
-    const err = refused ? -ERRNO.EINVAL : this.#system.luo.sessions.finish(thread.task, session);
-    if (typeof err === 'number') return this.#finished(thread, argument, userBytes, err);
-    return after(err, this, this.#finished, thread, argument, userBytes);
+  #finishEntered(thread: Thread, session: SessionHandle, argument: UserMemory): Answer {
+    const refused = this.#checksReserved && thread.argument.get(RESERVED_AT) !== 0;
+    const err = refused ? -ERRNO.EINVAL : this.#luo.finish(thread.task, session);
+    if (typeof err === 'number') return this.#finished(thread, argument, err);
+    return after(err, this, this.#finished, thread, argument);
   }
 
-  #finished(thread: Thread, argument: UserMemory, userBytes: number, err: number): Answer {
-    if (err === 0 && waitsForPage(thread, this.#system.kernel.sched.contended)) {
-      return after(giveWay(COPY_OUT), this, this.#finishLeft, thread, err, argument, userBytes);
+  #finished(thread: Thread, argument: UserMemory, err: number): Answer {
+    if (err === 0 && waitsForPage(thread, this.#sched)) {
+      return after(giveWay(COPY_OUT), this, this.#finishLeft, thread, err, argument);
     }
-    return this.#finishLeft(thread, err, argument, userBytes);
+    return this.#finishLeft(thread, err, argument);
   }
 
-  #finishLeft(thread: Thread, finished: number, argument: UserMemory, userBytes: number): number {
-    const err = finished === 0 ? answer(thread, argument, FINISH_ARGUMENT.size, userBytes) : finished;
-    this.#system.luo.sessions.leave(thread.task);
+  #finishLeft(thread: Thread, finished: number, argument: UserMemory): number {
+    const err = finished === 0 ? answer(thread, argument, FINISH_ARGUMENT.size) : finished;
+    this.#luo.leave(thread.task);
     return err;
   }
 
   /** @kernel luo_session_get_name */
-  *#getName({ thread, session, argument, userBytes }: SessionCall): Op<number> {
-    const { sessions } = this.#system.luo;
+  *#getName({ thread, session, argument }: SessionCall): Op<number> {
+    const sessions = this.#luo;
     if (!sessions.tryEnter(thread.task)) yield* sessions.waitEnter(thread.task);
     let err: number = -ERRNO.EINVAL;
-    if (thread.argument[RESERVED_AT] === 0) {
+    if (thread.argument.get(RESERVED_AT) === 0) {
       sessions.table.loadName(session, this.#name, 0);
-      copyName(thread.argument, NAME_AT, this.#name, 0);
-      if (waitsForPage(thread, this.#system.kernel.sched.contended)) yield COPY_OUT;
-      err = answer(thread, argument, NAME_ARGUMENT.size, userBytes);
+      copyName(thread.argument.words, NAME_AT, this.#name, 0);
+      if (waitsForPage(thread, this.#sched)) yield COPY_OUT;
+      err = answer(thread, argument, NAME_ARGUMENT.size);
     }
     sessions.leave(thread.task);
     return err;
@@ -166,10 +166,9 @@ interface SessionCall {
   readonly thread: Thread;
   readonly session: SessionHandle;
   readonly argument: UserMemory;
-  readonly userBytes: number;
 }
 
 const tokenOf = ({ argument }: Thread): Token => ({
-  low: argument[TOKEN_AT] as number,
-  high: argument[TOKEN_AT + 1] as number,
+  low: argument.get(TOKEN_AT),
+  high: argument.get(TOKEN_AT + 1),
 });

@@ -131,9 +131,10 @@ export class Syscalls {
   }
 
   close({ task, process }: Thread, fd: number): Answer {
-    this.#system.kernel.enterSyscall();
+    const system = this.#system;
+    system.kernel.enterSyscall();
     const file = process.detach(fd);
-    return file < 0 ? file : dropFile(this.#system, task, file as FileHandle);
+    return file < 0 ? file : dropFile(system, task, file as FileHandle);
   }
 
   /** Bytes written at the file's position, which moves. */

@@ -9,7 +9,13 @@ import { PiecePool } from '../../sim/machine/pool.ts';
 import type { Thread } from '../../sim/user/process.ts';
 
 const thread = (process: string, task: number): Thread =>
-  ({ process: { name: process }, task: { id: task } }) as Thread;
+  ({ process: { name: process }, task: { id: task }, calling: -1 }) as Thread;
+
+/** A call that has not answered. */
+function call(model: SessionModel, by: Thread, name: number): void {
+  model.began(by);
+  by.calling = name;
+}
 
 function makeModel(): { model: SessionModel; violations: Violations; journal: Journal } {
   const journal = new Journal();
@@ -77,14 +83,17 @@ describe('a call that had not answered at the jump', () => {
   it('leaves its session uncertain, and no other does', () => {
     const { model, violations } = makeModel();
     const [p, q] = [thread('p', 1), thread('q', 2)];
-    model.called(p, 'create', 0);
+    call(model, p, 0);
+    p.calling = -1;
     model.answered(p, 'create', 0, 3);
-    model.called(thread('p', 3), 'create', 2);
-    model.answered(thread('p', 3), 'create', 2, -17);
-    model.called(p, 'create', 1);
-    model.called(q, 'create', 5);
+    const refused = thread('p', 3);
+    call(model, refused, 2);
+    refused.calling = -1;
+    model.answered(refused, 'create', 2, -17);
+    call(model, q, 5);
+    call(model, p, 1);
     model.jumped();
-    expect([...model.uncertain].sort()).toEqual([1, 5]);
+    expect([...model.uncertain]).toEqual([1, 5]);
     const other = thread('r', 9);
     model.answered(other, 'retrieve', 1, -2);
     expect(namesOf(model.incoming)).toEqual([0]);

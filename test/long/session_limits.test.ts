@@ -15,7 +15,7 @@ import { STEP } from '../../sim/machine/cpu.ts';
 import type { BootParams } from '../../sim/machine/machine.ts';
 import { NameBook } from '../../sim/user/names.ts';
 import type { Thread } from '../../sim/user/process.ts';
-import { LIVEUPDATE_IOCTL_CREATE_SESSION, SESSION_ARGUMENT } from '../../sim/user/uapi.ts';
+import { LIVEUPDATE_IOCTL_CREATE_SESSION } from '../../sim/user/uapi.ts';
 import { Caller, sessionArgument } from '../support/caller.ts';
 import { bootOn, jump, MIB, machineFor } from '../support/system.ts';
 
@@ -39,7 +39,7 @@ function createMany(user: Caller, count: number): [number, number] {
   let made = 0;
   const errno = user.call(function* (thread: Thread): Op<number> {
     for (; made < count; made++) {
-      names.write(base + made, argument.words, SESSION_ARGUMENT.at.name / 4);
+      names.write(base + made, argument);
       const call = user.device.ioctl(thread, user.fd, LIVEUPDATE_IOCTL_CREATE_SESSION, argument);
       const result = typeof call === 'number' ? call : yield* call;
       if (result < 0) return result;

@@ -4,6 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { NAME_WORDS } from '../../sim/luo/name.ts';
+import { ArgumentBuffer } from '../../sim/user/buffer.ts';
 import { NameBook, NUMBERS_MAX } from '../../sim/user/names.ts';
 
 /** Around where numbers grow by a digit, and far up. */
@@ -22,10 +23,12 @@ const pattern = fc.oneof(
 );
 
 function written(book: NameBook, id: number): number[] {
-  const words = new Int32Array(NAME_WORDS + 2).fill(7);
-  book.write(id, words, 1);
-  expect([words[0], words[NAME_WORDS + 1]]).toEqual([7, 7]);
-  return [...new Uint8Array(words.buffer, 4, NAME_WORDS * 4)];
+  const argument = new ArgumentBuffer(NAME_WORDS + 3);
+  argument.words.fill(7);
+  book.write(id, argument);
+  const { content } = argument;
+  expect([content[0], content[1], content[NAME_WORDS + 2]]).toEqual([72, 0, 7]);
+  return [...new Uint8Array(content.buffer, 8, NAME_WORDS * 4)];
 }
 
 function expected(book: NameBook, id: number): number[] {
