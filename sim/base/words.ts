@@ -20,3 +20,16 @@ export function copyWords(target: Int32Array, to: number, source: Int32Array, fr
   }
   for (; k < n; k++) target[to + k] = source[from + k] as number;
 }
+
+/** Makes target[at..], `n` words, `word`. Four at a time: objects of few words are filled too. */
+export function fillWords(target: Int32Array, at: number, n: number, word: number): void {
+  let k = 0;
+  for (; k + 4 <= n; k += 4) {
+    const t = at + k;
+    target[t] = word;
+    target[t + 1] = word;
+    target[t + 2] = word;
+    target[t + 3] = word;
+  }
+  for (; k < n; k++) target[at + k] = word;
+}
