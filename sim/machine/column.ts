@@ -27,8 +27,8 @@ export class Column implements Undoable {
   readonly #journal: Journal;
   /** Pieces the column may have. */
   readonly #end: number;
-  /** Up to the last one that was written; ZERO_PIECE where nothing was. */
-  readonly #pieces: Int32Array[] = [];
+  /** Up to the last one that was written; ZERO_PIECE where nothing was. Never empty: that would be another kind of array. */
+  readonly #pieces: Int32Array[] = [ZERO_PIECE];
 
   /** `words` bounds the index. */
   constructor(storage: Storage, name: string, words = 2 ** 31) {
