@@ -8,6 +8,7 @@
  */
 import { chmodSync } from 'node:fs';
 import { build } from 'rolldown';
+import { fields } from './fields.mjs';
 
 const [input, file, kind] = process.argv.slice(2);
 const isCommand = kind === '--command';
@@ -15,6 +16,7 @@ await build({
   input,
   platform: 'node',
   external: /^[^./]/,
+  plugins: [fields],
   transform: { target: 'node20.19' },
   output: {
     file,

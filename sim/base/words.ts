@@ -4,7 +4,13 @@
  */
 
 /** Copies `n` words: source[from..] to target[to..]; the runs do not overlap, or are one. */
-export function copyWords(target: Int32Array, to: number, source: Int32Array, from: number, n: number): void {
+export const copyWords = (
+  target: Int32Array,
+  to: number,
+  source: Int32Array,
+  from: number,
+  n: number,
+): void => {
   let k = 0;
   for (; k + 8 <= n; k += 8) {
     const t = to + k;
@@ -19,4 +25,17 @@ export function copyWords(target: Int32Array, to: number, source: Int32Array, fr
     target[t + 7] = source[s + 7] as number;
   }
   for (; k < n; k++) target[to + k] = source[from + k] as number;
-}
+};
+
+/** Makes target[at..], `n` words, `word`. Four at a time: objects of few words are filled too. */
+export const fillWords = (target: Int32Array, at: number, n: number, word: number): void => {
+  let k = 0;
+  for (; k + 4 <= n; k += 4) {
+    const t = at + k;
+    target[t] = word;
+    target[t + 1] = word;
+    target[t + 2] = word;
+    target[t + 3] = word;
+  }
+  for (; k < n; k++) target[at + k] = word;
+};

@@ -1,15 +1,14 @@
 /*
- * Inodes of shmem files: records of the shmem_inode_cache slab whose fields lie in columns.
+ * Inodes of shmem files: objects of the shmem_inode_cache slab, all of them in their rows.
  *
- *   row   size (2 words) | seals | mode | links, state | first folio + 1 | orders of folios | pages | holder of i_rwsem |
+ *   row   the cache's word | size (2 words) | seals | mode | links, state | first folio + 1 | orders of folios | pages | holder of i_rwsem |
  *         struct files | writable shared mappings | owner | pages accounted for
  *
  * state: the mapping is frozen (SHMEM_F_MAPPING_FROZEN), the order that folios are wanted in.
  */
 import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { Column } from '../machine/column.ts';
-import type { SlabCache } from '../machine/slab.ts';
+import { RowWord, type SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
 import type { Mapping } from './page_cache.ts';
 
@@ -29,19 +28,19 @@ export const F_ALL_SEALS = 0x3f;
 /** sizeof(struct shmem_inode_info) on x86-64, about. */
 const INODE_BYTES = 704;
 
-const WORDS = 13;
-const SIZE = 0;
-const SEALS = 2;
-const MODE = 3;
-const STATE = 4;
-const FIRST = 5;
-const ORDERS = 6;
-const PAGES = 7;
-const MUTEX = 8;
-const FILES = 9;
-const MAPPINGS = 10;
-const OWNER = 11;
-const ALLOCED = 12;
+const ROW = 16;
+const SIZE = 1;
+const SEALS = 3;
+const MODE = 4;
+const STATE = 5;
+const FIRST = 6;
+const ORDERS = 7;
+const PAGES = 8;
+const MUTEX = 9;
+const FILES = 10;
+const MAPPINGS = 11;
+const OWNER = 12;
+const ALLOCED = 13;
 
 const FROZEN = 1;
 const LINKS_SHIFT = 1;
@@ -52,17 +51,10 @@ export class InodeTable implements Mapping {
   readonly slab: SlabCache;
   /** i_rwsem, as far as it is taken here: by writers. */
   readonly lock: MutexColumn;
-  readonly #rows: Column;
 
   constructor(kernel: Kernel) {
-    this.slab = kernel.slab('shmem_inode_cache', INODE_BYTES);
-    this.#rows = this.slab.records('shmem_inode', WORDS);
-    this.lock = new MutexColumn(
-      kernel.sched,
-      'inode->i_rwsem',
-      this.#rows,
-      (inode) => this.slab.index(inode) * WORDS + MUTEX,
-    );
+    this.slab = kernel.slab('shmem_inode_cache', INODE_BYTES, ROW);
+    this.lock = new MutexColumn(kernel.sched, 'inode->i_rwsem', new RowWord(this.slab, MUTEX));
   }
 
   /** An empty file with that mode, owner and number of links, or 0 (-ENOMEM). */
@@ -194,10 +186,10 @@ export class InodeTable implements Mapping {
   }
 
   #get(inode: number, word: number): number {
-    return this.#rows.get(this.slab.index(inode) * WORDS + word);
+    return this.slab.row(inode)[this.slab.rowAt(inode) + word] as number;
   }
 
   #set(inode: number, word: number, value: number): void {
-    this.#rows.set(this.slab.index(inode) * WORDS + word, value);
+    this.slab.openRow(inode, word, 1)[this.slab.rowAt(inode) + word] = value;
   }
 }

@@ -107,7 +107,7 @@ export class Vfs implements Stateful {
    * @kernel anon_inode_getfile @simplified a struct file and a dentry, without a name, flags or credentials
    */
   allocFile(task: Task, kind: number, privateData: number): FileHandle | number {
-    assert(this.#kinds[kind] !== undefined, 'a file is of a kind');
+    assert(kind < this.#kinds.length, 'a file is of a kind');
     if (this.#filp.live >= this.fileMax && !this.capable(task)) return -ERRNO.ENFILE;
     this.#kernel.charge(STEP.fileAlloc, 1);
     if (this.#kernel.machine.decisions.fails(ALLOC_FILE)) return -ERRNO.ENOMEM;

@@ -1,7 +1,7 @@
 /*
- * struct luo_file, of which there may be millions: a record of the luo_file slab whose fields lie in columns.
+ * struct luo_file, of which there may be millions: an object of the luo_file slab, all of it in its row.
  *
- *   row   next, prev (list links), set (the session), position in the list, token (2 words), struct file, handler + 1,
+ *   row   the cache's word, next, prev (list links), set (the session), position in the list, token (2 words), struct file, handler + 1,
  *         serialized_data (2 words), private_data, retrieve_status, holder of luo_file.mutex, id (2 words)
  *
  * A file set is appended to at its end, and taken from at its end or all at once: so the position of a file in its list
@@ -10,8 +10,7 @@
 import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
-import type { Column } from '../machine/column.ts';
-import type { SlabCache } from '../machine/slab.ts';
+import { RowWord, type SlabCache } from '../machine/slab.ts';
 import { kmallocBytes } from '../machine/slab_order.ts';
 import { MutexColumn } from '../sched/mutex.ts';
 import type { SessionHandle } from './session_table.ts';
@@ -25,34 +24,27 @@ export const NO_FILE = 0 as LuoFile;
 /** sizeof(struct luo_file): five words and a half, a mutex, a list_head, the token. */
 const FILE_BYTES = 96;
 
-const WORDS = 15;
-const NEXT = 0;
-const PREV = 1;
-const SET = 2;
-const POSITION = 3;
-const TOKEN = 4;
-const FILE = 6;
-const HANDLER = 7;
-const DATA = 8;
-const PRIVATE = 10;
-const STATUS = 11;
-const MUTEX = 12;
-const ID = 13;
+const ROW = 16;
+const NEXT = 1;
+const PREV = 2;
+const SET = 3;
+const POSITION = 4;
+const TOKEN = 5;
+const FILE = 7;
+const HANDLER = 8;
+const DATA = 9;
+const PRIVATE = 11;
+const STATUS = 12;
+const MUTEX = 13;
+const ID = 14;
 
 export class FileTable {
   readonly slab: SlabCache;
   readonly mutex: MutexColumn;
-  readonly #rows: Column;
 
   constructor(kernel: Kernel) {
-    this.slab = kernel.slab('luo_file', kmallocBytes(FILE_BYTES));
-    this.#rows = this.slab.records('luo_file', WORDS);
-    this.mutex = new MutexColumn(
-      kernel.sched,
-      'luo_file.mutex',
-      this.#rows,
-      (file) => this.slab.index(file) * WORDS + MUTEX,
-    );
+    this.slab = kernel.slab('luo_file', kmallocBytes(FILE_BYTES), ROW);
+    this.mutex = new MutexColumn(kernel.sched, 'luo_file.mutex', new RowWord(this.slab, MUTEX));
   }
 
   /** A file in no set, or NO_FILE (-ENOMEM). */
@@ -155,11 +147,11 @@ export class FileTable {
   }
 
   #get(file: LuoFile, word: number): number {
-    return this.#rows.get(this.slab.index(file) * WORDS + word);
+    return this.slab.row(file)[this.slab.rowAt(file) + word] as number;
   }
 
   #set(file: LuoFile, word: number, value: number): void {
-    this.#rows.set(this.slab.index(file) * WORDS + word, value);
+    this.slab.openRow(file, word, 1)[this.slab.rowAt(file) + word] = value;
   }
 
   #pair(file: LuoFile, word: number): number {

@@ -9,7 +9,7 @@
  */
 
 import { assert, unreachable } from '../base/assert.ts';
-import { copyWords } from '../base/words.ts';
+import { copyWords, fillWords } from '../base/words.ts';
 import type { Journal, Undoable } from './journal.ts';
 import { PIECE_MASK, PIECE_SHIFT, PIECE_WORDS, type PiecePool, ZERO_PIECE } from './pool.ts';
 
@@ -27,8 +27,8 @@ export class Column implements Undoable {
   readonly #journal: Journal;
   /** Pieces the column may have. */
   readonly #end: number;
-  /** Up to the last one that was written; ZERO_PIECE where nothing was. */
-  readonly #pieces: Int32Array[] = [];
+  /** Up to the last one that was written; ZERO_PIECE where nothing was. Never empty: that would be another kind of array. */
+  readonly #pieces: Int32Array[] = [ZERO_PIECE];
 
   /** `words` bounds the index. */
   constructor(storage: Storage, name: string, words = 2 ** 31) {
@@ -40,8 +40,7 @@ export class Column implements Undoable {
   }
 
   get(i: number): number {
-    const piece = this.#pieces[i >>> PIECE_SHIFT];
-    return piece === undefined ? 0 : (piece[i & PIECE_MASK] as number);
+    return this.piece(i)[i & PIECE_MASK] as number;
   }
 
   set(i: number, word: number): void {
@@ -57,15 +56,15 @@ export class Column implements Undoable {
 
   /** The piece that holds word `i`, for reading runs that do not cross a piece. */
   piece(i: number): Int32Array {
-    return this.#pieces[i >>> PIECE_SHIFT] ?? ZERO_PIECE;
+    const p = i >>> PIECE_SHIFT;
+    const pieces = this.#pieces;
+    return p < pieces.length ? (pieces[p] as Int32Array) : ZERO_PIECE;
   }
 
   /** The piece that holds words i..i+n-1, which do not cross a piece, for writing them: they are logged now. */
   open(i: number, n: number): Int32Array {
-    const piece = this.#pieces[i >>> PIECE_SHIFT];
-    if (piece === undefined || piece === ZERO_PIECE || this.#journal.depth !== 0)
-      return this.#openSlowly(i, n);
-    return piece;
+    const piece = this.piece(i);
+    return piece === ZERO_PIECE || this.#journal.depth !== 0 ? this.#openSlowly(i, n) : piece;
   }
 
   /** Writes `n` words from `source`; the run must not cross a piece. */
@@ -74,6 +73,16 @@ export class Column implements Undoable {
     const at = i & PIECE_MASK;
     assert(at + n <= PIECE_WORDS, 'a run of words does not cross a piece');
     copyWords(piece, at, source, from, n);
+  }
+
+  /** Makes words i..i+n-1 `word`, no more than a piece of them; they may cross into the next. */
+  fill(i: number, n: number, word: number): void {
+    const room = PIECE_WORDS - (i & PIECE_MASK);
+    if (n > room) {
+      this.fill(i + room, n - room, word);
+      n = room;
+    }
+    fillWords(this.open(i, n), i & PIECE_MASK, n, word);
   }
 
   undo(i: number, old: number): void {

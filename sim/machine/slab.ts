@@ -6,7 +6,7 @@
  *
  *   row of an object      its word | words of whoever made the cache, which has it all in one place
  *   word of an object     31 live | 30 .. 24 generation, of the next handle while free | 23 .. 0 next free place + 1
- *   row of a slab         frame + 1 | objects in use, objects ever used << 16 | first free place + 1 | prev | next
+ *   row of a slab         frame + 1 | objects in use, objects ever used << 16 | first free place + 1 | prev | next | -
  *
  * Counts and free places of the current slab are kept here, and written to its row when it is current no more.
  *
@@ -23,9 +23,10 @@
 import { assert } from '../base/assert.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { bytesOf, type Order, type Pfn, type Phys, roundUp } from '../base/units.ts';
+import { fillWords } from '../base/words.ts';
 import { Column, type Storage } from './column.ts';
 import { NO_FRAME } from './frames.ts';
-import type { Stateful } from './journal.ts';
+import type { Journal, Stateful } from './journal.ts';
 import { PIECE_MASK, PIECE_WORDS, ZERO_PIECE } from './pool.ts';
 import { slabOrder } from './slab_order.ts';
 
@@ -59,7 +60,8 @@ const GENERATION_ONE = 1 << INDEX_BITS;
 const LIVE = 1 << 31;
 const LINK_MASK = INDEX_MASK;
 
-const ROW = 5;
+/** A power of two: the row of a slab lies in one piece. */
+const ROW = 8;
 const FRAME = 0;
 const COUNTS = 1;
 const FREE = 2;
@@ -73,8 +75,6 @@ interface Records {
   readonly column: Column;
   readonly words: number;
   readonly sparse: boolean;
-  readonly zero: Int32Array;
-  readonly poison: Int32Array;
 }
 
 export class SlabCache implements Stateful {
@@ -88,6 +88,7 @@ export class SlabCache implements Stateful {
   /** Slabs that have frames. */
   slabs = 0;
   readonly #storage: Storage;
+  readonly #journal: Journal;
   readonly #pages: PageSource;
   /** Rows of objects, by index; word 0 of each is the cache's own. */
   readonly objects: Column;
@@ -125,6 +126,7 @@ export class SlabCache implements Stateful {
     this.order = slabOrder(this.objectBytes, cpus);
     this.objectsPerSlab = Math.floor(bytesOf(this.order) / this.objectBytes);
     this.#storage = storage;
+    this.#journal = storage.journal;
     this.#pages = pages;
     this.objects = new Column(storage, `${name} objects`, 2 ** INDEX_BITS * rowWords);
     this.#rows = new Column(
@@ -148,8 +150,7 @@ export class SlabCache implements Stateful {
     assert(this.indexEnd === 0, `${this.name}: records are declared before the first object`);
     assert(words >= 1 && words <= PIECE_WORDS, `${this.name}: a record fits a piece`);
     const column = new Column(this.#storage, name, (1 << INDEX_BITS) * words);
-    const poison = new Int32Array(words).fill(POISON);
-    this.#records.push({ column, words, sparse, zero: new Int32Array(words), poison });
+    this.#records.push({ column, words, sparse });
     return column;
   }
 
@@ -160,27 +161,24 @@ export class SlabCache implements Stateful {
   alloc(): number {
     if (this.#current === 0 && !this.#findSlab()) return 0;
     const counts = this.#counts;
-    const fromFree = this.#free !== 0;
-    const index = this.#base + (fromFree ? this.#free - 1 : counts >>> USED_SHIFT);
+    const free = this.#free;
+    const index = this.#base + (free === 0 ? counts >>> USED_SHIFT : free - 1);
     const shift = this.#rowShift;
     const objects = this.objects.open(index << shift, 1 << shift);
     const at = (index << shift) & PIECE_MASK;
     const word = objects[at] as number;
-    if (fromFree) this.#free = word & LINK_MASK;
-    this.#counts = fromFree ? counts + 1 : counts + 1 + USED_ONE;
-    if ((counts & IN_USE_MASK) + 1 === this.objectsPerSlab) this.#retire();
     this.live++;
+    this.#counts = free === 0 ? counts + 1 + USED_ONE : counts + 1;
+    if (free !== 0) this.#free = word & LINK_MASK;
+    if ((counts & IN_USE_MASK) + 1 === this.objectsPerSlab) this.#retire();
     if (word === 0) {
       // Never used: what it contains is zero.
       objects[at] = LIVE | GENERATION_ONE;
       return GENERATION_ONE | index;
     }
     const generation = word & GENERATION_MASK;
+    this.#fill(index, objects, 0);
     objects[at] = LIVE | generation;
-    for (let k = at + (1 << shift) - 1; k > at; k--) objects[k] = 0;
-    for (const { column, words, sparse, zero } of this.#records) {
-      if (!sparse || column.piece(index * words) !== ZERO_PIECE) writeRow(column, index * words, zero);
-    }
     return generation | index;
   }
 
@@ -189,42 +187,20 @@ export class SlabCache implements Stateful {
    * @kernel kmem_cache_free @simplified one CPU's view: no sheaves; an empty slab is given back at once
    */
   free(handle: number): void {
-    if (!this.isLive(handle)) throw new UseAfterFree(this.name, handle, 'double free');
     const index = handle & INDEX_MASK;
-    const slab = Math.floor(index / this.objectsPerSlab);
-    const place = index - slab * this.objectsPerSlab;
-    const isCurrent = slab === this.#current - 1;
-    const row = slab * ROW;
-    const next =
-      (handle & GENERATION_MASK) === GENERATION_MASK ? GENERATION_ONE : handle - index + GENERATION_ONE;
-    const free = isCurrent ? this.#free : this.#rows.get(row + FREE);
-    const counts = (isCurrent ? this.#counts : this.#rows.get(row + COUNTS)) - 1;
+    const generation = handle & GENERATION_MASK;
     const shift = this.#rowShift;
-    const objects = this.objects.open(index << shift, 1 << shift);
     const at = (index << shift) & PIECE_MASK;
-    objects[at] = next | free;
-    for (let k = at + (1 << shift) - 1; k > at; k--) objects[k] = POISON;
-    if (isCurrent) {
-      this.#free = place + 1;
-      this.#counts = counts;
-    } else {
-      this.#rows.set(row + FREE, place + 1);
-      this.#rows.set(row + COUNTS, counts);
+    if (this.objects.get(index << shift) !== (LIVE | generation)) {
+      throw new UseAfterFree(this.name, handle, 'double free');
     }
-    for (const { column, words, sparse, poison } of this.#records) {
-      if (!sparse || column.piece(index * words) !== ZERO_PIECE) writeRow(column, index * words, poison);
-    }
+    const objects = this.objects.open(index << shift, 1 << shift);
+    this.#fill(index, objects, POISON);
     this.live--;
-
-    const isEmpty = (counts & IN_USE_MASK) === 0;
-    if (isCurrent) {
-      if (isEmpty) this.#current = 0;
-    } else {
-      const wasFull = (counts & IN_USE_MASK) + 1 === this.objectsPerSlab;
-      if (wasFull && !isEmpty) this.#addPartial(slab);
-      if (isEmpty && !wasFull) this.#removePartial(slab);
-    }
-    if (isEmpty) this.#discard(slab);
+    const next = generation === GENERATION_MASK ? GENERATION_ONE : generation + GENERATION_ONE;
+    const slab = (index / this.objectsPerSlab) | 0;
+    const place = index - slab * this.objectsPerSlab;
+    objects[at] = next | (slab === this.#current - 1 ? this.#takeBack(place) : this.#giveTo(slab, place));
   }
 
   isLive(handle: number): boolean {
@@ -254,7 +230,7 @@ export class SlabCache implements Stateful {
   /** The same for writing `n` words of the row from word `word` on: they are logged now. */
   openRow(handle: number, word: number, n: number): Int32Array {
     const piece = this.row(handle);
-    if (this.#storage.journal.depth === 0) return piece;
+    if (this.#journal.depth === 0) return piece;
     return this.objects.open(((handle & INDEX_MASK) << this.#rowShift) + word, n);
   }
 
@@ -280,7 +256,7 @@ export class SlabCache implements Stateful {
   /** Address of a live object. */
   physOf(handle: number): Phys {
     const index = this.index(handle);
-    const slab = Math.floor(index / this.objectsPerSlab);
+    const slab = (index / this.objectsPerSlab) | 0;
     const frame = this.#rows.get(slab * ROW + FRAME) - 1;
     return (frame * PAGE_SIZE + (index - slab * this.objectsPerSlab) * this.objectBytes) as Phys;
   }
@@ -344,6 +320,46 @@ export class SlabCache implements Stateful {
     this.#load(number);
     this.slabs++;
     return true;
+  }
+
+  /** A place of the current slab is free. The first free one before it, + 1. */
+  #takeBack(place: number): number {
+    const free = this.#free;
+    this.#free = place + 1;
+    this.#counts--;
+    if ((this.#counts & IN_USE_MASK) === 0) {
+      this.#discard(this.#current - 1);
+      this.#current = 0;
+    }
+    return free;
+  }
+
+  /** A place of another slab is free. The first free one before it, + 1. */
+  #giveTo(slab: number, place: number): number {
+    const rows = this.#rows.open(slab * ROW + COUNTS, 2);
+    const row = (slab * ROW) & PIECE_MASK;
+    const free = rows[row + FREE] as number;
+    const counts = (rows[row + COUNTS] as number) - 1;
+    rows[row + FREE] = place + 1;
+    rows[row + COUNTS] = counts;
+    const inUse = counts & IN_USE_MASK;
+    const wasFull = inUse + 1 === this.objectsPerSlab;
+    if (inUse === 0) {
+      if (!wasFull) this.#removePartial(slab);
+      this.#discard(slab);
+    } else if (wasFull) this.#addPartial(slab);
+    return free;
+  }
+
+  /** Makes `word` of all that an object contains. Its own word too: whoever calls sets that one. */
+  #fill(index: number, objects: Int32Array, word: number): void {
+    const n = 1 << this.#rowShift;
+    fillWords(objects, (index * n) & PIECE_MASK, n, word);
+    const records = this.#records;
+    for (let k = 0; k < records.length; k++) {
+      const { column, words, sparse } = records[k] as Records;
+      if (!sparse || column.piece(index * words) !== ZERO_PIECE) column.fill(index * words, words, word);
+    }
   }
 
   #load(slab: number): void {
@@ -419,15 +435,4 @@ export class RowWord {
     row[at] = to;
     return true;
   }
-}
-
-/** Writes a row that may cross into the next piece. */
-function writeRow(column: Column, at: number, row: Int32Array): void {
-  const room = PIECE_WORDS - (at & PIECE_MASK);
-  if (row.length <= room) {
-    column.setRun(at, row, 0, row.length);
-    return;
-  }
-  column.setRun(at, row, 0, room);
-  column.setRun(at + room, row, room, row.length - room);
 }

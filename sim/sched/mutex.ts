@@ -21,12 +21,12 @@ const WAIT = definePoint('mutex_lock', 'wait');
 
 const FREE = 0;
 
-/** Where holder words live: a machine's Column, or one word. */
+/** Where holder words live: one of every object's row, a machine's Column, or one word. */
 export interface Words {
-  get(i: number): number;
-  set(i: number, word: number): void;
+  get(row: number): number;
+  set(row: number, word: number): void;
   /** Whether a word was `from`; then it is `to`. */
-  replace(i: number, from: number, to: number): boolean;
+  replace(row: number, from: number, to: number): boolean;
 }
 
 export class MutexColumn implements Stateful {
@@ -34,16 +34,14 @@ export class MutexColumn implements Stateful {
   readonly name: string;
   readonly #sched: Scheduler;
   readonly #words: Words;
-  readonly #indexOf: ((row: number) => number) | undefined;
   readonly #queues = new Map<number, Task[]>();
 
-  /** `indexOf` gives the index in `words` of a row's holder word, which starts as 0: the row itself, if it does not. */
-  constructor(sched: Scheduler, name: string, words: Words, indexOf?: (row: number) => number) {
+  /** A row is what `words` know its holder word by, which starts as 0. */
+  constructor(sched: Scheduler, name: string, words: Words) {
     this.id = sched.locks.register(name);
     this.name = name;
     this.#sched = sched;
     this.#words = words;
-    this.#indexOf = indexOf;
     sched.journal.enlist(this);
   }
 
@@ -53,7 +51,7 @@ export class MutexColumn implements Stateful {
    */
   tryLock(task: Task, row: number): boolean {
     this.#sched.chargeLock(task);
-    if (!this.#words.replace(this.#at(row), FREE, task.id + 1)) return false;
+    if (!this.#words.replace(row, FREE, task.id + 1)) return false;
     task.hold(this.id, row);
     return true;
   }
@@ -73,23 +71,22 @@ export class MutexColumn implements Stateful {
 
   /** @kernel mutex_unlock @simplified the mutex is handed over at once: the waiter does not have to take it */
   unlock(task: Task, row: number): void {
-    const i = this.#at(row);
-    if (!this.#words.replace(i, task.id + 1, FREE)) {
+    if (!this.#words.replace(row, task.id + 1, FREE)) {
       this.#sched.bug('unlocked by a task that does not hold it', task, this.id, row, 'lock');
       return;
     }
     this.#sched.chargeLock(task);
     task.release(this.id, row);
     const queue = this.#queues.size === 0 ? undefined : this.#queues.get(row);
-    if (queue !== undefined) this.#words.set(i, this.#handOver(queue, row).id + 1);
+    if (queue !== undefined) this.#words.set(row, this.#handOver(queue, row).id + 1);
   }
 
   isFree(row: number): boolean {
-    return this.#words.get(this.#at(row)) === FREE;
+    return this.#words.get(row) === FREE;
   }
 
   isHeldBy(task: Task, row: number): boolean {
-    return this.#words.get(this.#at(row)) === task.id + 1;
+    return this.#words.get(row) === task.id + 1;
   }
 
   /** @kernel lockdep_assert_held */
@@ -106,10 +103,6 @@ export class MutexColumn implements Stateful {
 
   reinstate(): void {
     this.#queues.clear();
-  }
-
-  #at(row: number): number {
-    return this.#indexOf === undefined ? row : this.#indexOf(row);
   }
 
   /** The waiter in front goes on as the holder. */

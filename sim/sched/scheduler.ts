@@ -185,7 +185,7 @@ export class Scheduler implements Stateful {
 
   /** For locks: a lock operation costs a step, and only the task that runs does any. */
   chargeLock(task: Task): void {
-    assert(task === this.current, 'a lock is operated for a task that does not run');
+    if (task !== this.current) unreachable('a lock is operated for a task that does not run');
     this.cpus.charge(LOCK_STEP, 1);
   }
 

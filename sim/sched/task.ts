@@ -31,8 +31,8 @@ export class Task {
   /** Index of the CPU it runs on, for life. */
   readonly cpu: number;
   state: TaskState = 'runnable';
-  /** Locks held, oldest first, as pairs (lock, row), and the words of it in use. */
-  #held = new Int32Array(16);
+  /** Locks held, oldest first, as pairs (lock, row), and the words of it in use: the array does not shrink. */
+  readonly #held: number[] = [];
   #heldWords = 0;
   /** What a blocked task waits for. */
   waitsFor: LockId = NO_LOCK;
@@ -53,7 +53,7 @@ export class Task {
 
   /** Locks held, oldest first, as pairs (lock, row). A lock held twice for reading stands twice. */
   get held(): readonly number[] {
-    return Array.from(this.#held.subarray(0, this.#heldWords));
+    return this.#held.slice(0, this.#heldWords);
   }
 
   /** Holds these, as `held` had them. */
@@ -65,14 +65,12 @@ export class Task {
   /** Notes that the task holds a lock. Locks call this, nobody else. */
   hold(lock: LockId, row: number): void {
     const n = this.#heldWords;
-    if (n === this.#held.length) {
-      const more = new Int32Array(n * 2);
-      more.set(this.#held);
-      this.#held = more;
-    }
     const held = this.#held;
-    held[n] = lock;
-    held[n + 1] = row;
+    if (n === held.length) held.push(lock, row);
+    else {
+      held[n] = lock;
+      held[n + 1] = row;
+    }
     this.#heldWords = n + 2;
   }
 

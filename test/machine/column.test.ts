@@ -24,6 +24,7 @@ type Step =
   | { kind: 'set'; at: number; word: number }
   | { kind: 'run'; at: number; words: number[] }
   | { kind: 'open'; at: number; words: number[] }
+  | { kind: 'fill'; at: number; n: number; word: number }
   | { kind: 'mark' }
   | { kind: 'rollback'; which: number };
 
@@ -32,6 +33,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('set' as const), at: index, word }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('run' as const), at: index, words }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('open' as const), at: index, words }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('fill' as const),
+      at: index,
+      n: fc.integer({ min: 1, max: 30 }),
+      word,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('mark' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('rollback' as const), which: fc.nat(5) }) },
 );
@@ -86,6 +96,13 @@ describe('laws', () => {
               column.set(s.at, s.word);
               model.set(s.at, s.word);
               seen.add(s.at);
+            } else if (s.kind === 'fill') {
+              const n = Math.min(s.n, WORDS - s.at);
+              column.fill(s.at, n, s.word);
+              for (let at = s.at; at < s.at + n; at++) {
+                model.set(at, s.word);
+                seen.add(at);
+              }
             } else {
               const n = Math.min(s.words.length, room(s.at));
               const source = Int32Array.from([7, ...s.words]);

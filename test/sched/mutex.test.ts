@@ -13,15 +13,15 @@ const INSIDE = definePoint('test_mutex', 'inside');
 test('the holder stands in the column, 1 + task id, and a free mutex is 0', () => {
   const { sched, journal } = makeWorld();
   const column = new Column({ pool: new PiecePool(), journal }, 'session.mutex');
-  const mutexes = new MutexColumn(sched, 'luo_session.mutex', column, (row) => row * 4 + 3);
+  const mutexes = new MutexColumn(sched, 'luo_session.mutex', column);
   const seen: number[] = [];
   expect(mutexes.tryLock(sched.boot, 1)).toBe(true);
   sched.spawn('a', function* (task) {
     if (!mutexes.tryLock(task, 8_000_000)) yield* mutexes.wait(task, 8_000_000);
-    seen.push(column.get(7), column.get(32_000_003), ...task.held);
+    seen.push(column.get(1), column.get(8_000_000), ...task.held);
     yield INSIDE;
     mutexes.unlock(task, 8_000_000);
-    seen.push(column.get(32_000_003), ...task.held);
+    seen.push(column.get(8_000_000), ...task.held);
   });
   sched.run();
   expect(seen).toEqual([1, 2, mutexes.id, 8_000_000, 0]);
@@ -47,7 +47,7 @@ test('locks may be given back in any order', () => {
 test('so may two mutexes of a column', () => {
   const { sched, journal } = makeWorld();
   const column = new Column({ pool: new PiecePool(), journal }, 'file.mutex');
-  const mutexes = new MutexColumn(sched, 'luo_file.mutex', column, (row) => row);
+  const mutexes = new MutexColumn(sched, 'luo_file.mutex', column);
   for (const row of [5, 6, 7]) mutexes.tryLock(sched.boot, row);
   mutexes.unlock(sched.boot, 5);
   expect(sched.boot.held).toEqual([mutexes.id, 6, mutexes.id, 7]);

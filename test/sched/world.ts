@@ -118,7 +118,7 @@ export function makeLocks(world: World): AnyLock[] {
   const mutex = new Mutex(world.sched, LOCK_NAMES[2] as string);
   const storage = { pool: new PiecePool(), journal: world.journal };
   const column = new Column(storage, 'file.mutex');
-  const rows = new MutexColumn(world.sched, LOCK_NAMES[3] as string, column, (row) => row * 3 + 1);
+  const rows = new MutexColumn(world.sched, LOCK_NAMES[3] as string, column);
   const rowLock = (row: number): AnyLock => ({
     try: (task) => rows.tryLock(task, row),
     wait: (task) => rows.wait(task, row),
