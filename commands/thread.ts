@@ -20,6 +20,7 @@ import {
   simulate,
   type Violation,
 } from '../sim/index.ts';
+import { expectLongRuns } from './engine.ts';
 
 export const WORD = { stop: 0, row: 1, calls: 2, ms: 3 } as const;
 export const SHARED_BYTES = 16;
@@ -58,6 +59,7 @@ class Stopped extends Error {}
 
 /** The whole of the thread: every input, one after the other, on the same memory. */
 export function runThread(): void {
+  expectLongRuns();
   const { inputs, shared } = workerData as ThreadData;
   const meter = new Meter(new Int32Array(shared));
   const pool = new PiecePool();

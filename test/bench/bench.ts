@@ -5,11 +5,12 @@
  *   npm run bench -- [--naive 1000000] [--floor 8190000] [--repeat 5]        0 leaves a part out
  *
  * Every sample is a process of its own with two cycles: the first is cold (compiler and page faults included), the second
- * warm. The programs take turns. With the defaults it takes about four minutes on a quiet machine.
+ * warm. All have the engine's settings of long runs (commands/engine.ts), as `luosim stress` does. The programs take turns. With the defaults it takes about four minutes on a quiet machine.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { expectLongRuns } from '../../commands/engine.ts';
 import { PiecePool } from '../../sim/index.ts';
 import { type Cycle, type Mark, timed } from './clock.ts';
 import { curve, type Figure, figure } from './figures.ts';
@@ -42,6 +43,7 @@ const FIXED_CYCLES = 200;
 function child(program: string, sessions: number, cycles: number): void {
   const cycle = PROGRAMS[program]?.();
   if (cycle === undefined) throw new Error(`no program ${program}`);
+  expectLongRuns();
   const results = Array.from({ length: cycles }, () => timed((mark) => cycle(sessions, mark)));
   process.stdout.write(JSON.stringify(results));
 }
