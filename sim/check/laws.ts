@@ -6,10 +6,16 @@
  *   checkAtJump       ownership, chain, committed-memory, handover, leak (growth)
  *   checkFinished     leak (what is left, growth): the last kernel of the run, if everything is finished and closed
  *
+ * What is checked in full takes as long as there is much. A program of many stages leaves a quiescence out, where there
+ * is very much and little was done since the last (isDue): what all of its checks take grows with its calls, and not
+ * with their square.
+ *
  * Laws that follow each call are the model's (model.ts), those of a device's first open in preservation.ts.
  */
 import type { System } from '../boot/boot.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { KHO_EXTENDED_SCRATCH } from '../kernel/patches.ts';
+import { STEP } from '../machine/cpu.ts';
 import type { Process } from '../user/process.ts';
 import type { GenerationProgram } from '../user/program.ts';
 import type { Census } from './census.ts';
@@ -29,14 +35,25 @@ export interface Deed {
   readonly result: string;
 }
 
+/** Objects of slabs up to which no quiescence is left out. */
+const FEW = 2 ** 18;
+/** Beyond: those that may be looked at for each call since the last time; a session is three. */
+const OBJECTS_PER_CALL = 6;
+
 export class Laws {
   readonly #parts: PreservationParts;
   readonly #growth: Growth;
   /** What the last kernel preserved; undefined where it left nothing to find. */
   #crossing: Crossing | undefined;
 
-  constructor(parts: PreservationParts) {
+  readonly #few: number;
+  /** System calls that this kernel had served when a quiescence was checked last. */
+  #served = 0;
+
+  /** `few`: objects up to which no quiescence is left out. */
+  constructor(parts: PreservationParts, few: number = FEW) {
     this.#parts = parts;
+    this.#few = few;
     this.#growth = new Growth(parts.violations);
   }
 
@@ -58,6 +75,7 @@ export class Laws {
   /** A kernel has booted, no task has run. */
   checkBooted(system: System): void {
     const { violations } = this.#parts;
+    this.#served = 0;
     checkEarlyAllocations(system, violations);
     const census = checkOwnership(system, violations, true);
     checkStamps(system, census, this.#crossing, violations);
@@ -65,10 +83,19 @@ export class Laws {
     checkLog(system, violations);
   }
 
+  /** Whether a quiescence that others follow is to be checked. */
+  isDue({ kernel }: System): boolean {
+    const objects = kernel.slabs.reduce((sum, { live }) => sum + live, 0);
+    const calls = callsOf(kernel) - this.#served;
+    // Fewer than before: this kernel was rolled back since.
+    return objects <= this.#few || calls < 0 || calls * OBJECTS_PER_CALL >= objects;
+  }
+
   /** No task lives. `ordered`: no two created sessions at once, so acknowledgement and insertion came in the same order. */
   checkQuiescence(system: System, processes: Iterable<Process>, ordered: boolean): void {
     const { model, violations } = this.#parts;
     const { table, outgoing } = system.luo.sessions;
+    this.#served = callsOf(system.kernel);
     following(violations, 'list-matches-acknowledged', () => {
       checkOutgoing(this.#parts, table, outgoing, ordered);
     });
@@ -104,6 +131,8 @@ export class Laws {
     return census;
   }
 }
+
+const callsOf = ({ machine }: Kernel): number => machine.cpus.steps[STEP.syscall] as number;
 
 /** No task stands in the middle of a call: all have returned, but for the one whose reboot(2) never does. */
 export function isSettled({ kernel }: System): boolean {

@@ -260,7 +260,7 @@ class Run implements Observer {
     const world = this.#world(system);
     const created = program.stages.flat().reduce((sum, task) => sum + createdBy(task), 0);
     system.luo.sessions.outgoing.expect(Math.min(created, LUO_MAX_BLOCKS * LUO_SESSIONS_PER_BLOCK));
-    for (const stage of program.stages) {
+    for (const [i, stage] of program.stages.entries()) {
       for (const task of stage) this.#spawn(world, task);
       if (stage.filter((task) => createdBy(task) > 0).length > 1) this.#ordered = false;
       const end = kernel.sched.run();
@@ -272,6 +272,7 @@ class Run implements Observer {
         return;
       }
       if (kernel.state !== 'running') return;
+      if (!isLastOf(program.stages, i) && !this.#laws.isDue(system)) continue;
       this.#enter('laws');
       const live = [...this.#processes.values()].map(([process]) => process);
       this.#laws.checkQuiescence(system, live, this.#ordered);
@@ -359,6 +360,12 @@ class Run implements Observer {
     return this.#request.atJump?.({ generation: kernel.generation, params, digest }) ?? params;
   }
 }
+
+/** Whether the kernel ends in the next stage, or there is none. */
+const isLastOf = (stages: GenerationProgram['stages'], i: number): boolean => {
+  const verbs = (stages[i + 1] ?? []).flatMap(({ actions }) => actions.map((action) => action.do));
+  return verbs.length === 0 || verbs.some((verb) => verb === 'reboot' || verb === 'restart');
+};
 
 /** Sessions that a task is to create. */
 const createdBy = ({ actions }: TaskProgram): number =>

@@ -250,11 +250,11 @@ describe('what happens to memory between two kernels', () => {
 });
 
 describe('Laws', () => {
-  function laws(violations: Violations): Laws {
+  function laws(violations: Violations, few?: number): Laws {
     const system = coldBoot();
     const names = new NameBook();
     const model = new SessionModel(system.kernel.storage, violations, String);
-    return new Laws({ model, names, violations });
+    return new Laws({ model, names, violations }, few);
   }
 
   it('compare what was preserved with what the next kernel stamped', () => {
@@ -300,6 +300,32 @@ describe('Laws', () => {
     });
     expect(violations.map(({ law }) => law)).toEqual(['list-matches-acknowledged', 'leak', 'handover']);
     expect(violations.at(-1)?.text).toMatch(/leads nowhere: use after free of luo_session/);
+  });
+
+  it('leave out a quiescence where there is very much and little was done since the last', () => {
+    reported((v) => {
+      const system = coldBoot();
+      const little = laws(v, 0);
+      const call = (n: number): void => {
+        for (; n > 0; n--) system.kernel.enterSyscall();
+      };
+      little.checkBooted(system);
+      create(system, 40);
+      call(40);
+      const objects = system.kernel.slabs.reduce((sum, { live }) => sum + live, 0);
+      expect(objects).toBeGreaterThanOrEqual(120);
+      expect(little.isDue(system)).toBe(true);
+      little.checkQuiescence(system, [], true);
+      expect([little.isDue(system), laws(v).isDue(system), laws(v, objects).isDue(system)]).toEqual([
+        false,
+        true,
+        true,
+      ]);
+      call(Math.ceil(objects / 6) - 1);
+      expect(little.isDue(system)).toBe(false);
+      call(1);
+      expect(little.isDue(system)).toBe(true);
+    });
   });
 
   it('judge the end of the last kernel only if everything was finished and closed', () => {

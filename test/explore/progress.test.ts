@@ -7,6 +7,7 @@ import type { Phase, Progress } from '../../sim/explore/progress.ts';
 import { simulate } from '../../sim/explore/simulate.ts';
 import type { RunInput } from '../../sim/input/run_input.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
+import { inputOf, LEAVE } from '../support/play.ts';
 import { MIB } from '../support/system.ts';
 
 /** A telling of creates, and what is left over. */
@@ -82,4 +83,28 @@ it('takes no part, and runs on the memory of the run before as on memory of its 
   const pool = new PiecePool();
   for (let i = 0; i < 2; i++) expect(simulate(input, { pool })).toMatchObject({ digest });
   expect(pool.taken).toBe(0);
+});
+
+it('checks laws after each stage, but where there is much and little was done: then before the last ones only', () => {
+  const checks = (sessions: number, idle: number): number => {
+    const idlers = Array.from({ length: idle }, (_, i) => `stage\ntask idle-${i}\nopen\nclose-device`);
+    const all = `s%d 0..${sessions - 1}`;
+    const text = [
+      `kernel april-v1-p1\nstage\ntask agent\nopen\ncreate ${all}\nclose-device`,
+      ...idlers,
+      LEAVE,
+      `kernel april-v1-p1\nstage\ntask agent\nopen\nretrieve ${all}\nclose-device`,
+      ...idlers,
+    ].join('\n');
+    let laws = 0;
+    simulate(inputOf(text, '1', 'ram 256M'), {
+      onProgress: ({ phase }) => {
+        if (phase === 'laws') laws++;
+      },
+    });
+    return laws;
+  };
+  // Booted, stages, at the jump; booted, stages. Of many stages the first is checked, and the last before the end.
+  expect(checks(100, 3)).toBe(1 + 4 + 1 + 1 + 4);
+  expect(checks(88_000, 3)).toBe(1 + 2 + 1 + 1 + 2);
 });
