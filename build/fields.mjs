@@ -14,6 +14,7 @@ export const fields = {
   renderChunk(code) {
     const text = code.split('');
     const classes = new Map();
+    const blanks = [];
     each(parseAst(code), (node) => {
       if (node.type === 'PrivateIdentifier') text[node.start] = '$';
       if (node.type === 'Identifier' && node.name.startsWith('$'))
@@ -23,8 +24,9 @@ export const fields = {
       if (node.type === 'VariableDeclarator' && node.init?.type === 'ClassExpression')
         classes.set(node.id.name, node.init);
       if (node.type === 'ClassDeclaration') classes.set(node.id.name, node);
-      if (node.type === 'ClassBody') for (const { start, end } of setAnyway(node)) text.fill(' ', start, end);
+      if (node.type === 'ClassBody') blanks.push(...setAnyway(node));
     });
+    for (const { start, end } of blanks) text.fill(' ', start, end);
     for (const node of classes.values()) checkNames(node, classes);
     return { code: text.join(''), map: null };
   },
