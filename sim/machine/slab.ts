@@ -234,6 +234,33 @@ export class SlabCache implements Stateful {
     return this.objects.open(((handle & INDEX_MASK) << this.#rowShift) + word, n);
   }
 
+  /** The same where `alloc` has just given the handle: it logged all of the row. */
+  newRow(handle: number): Int32Array {
+    return this.objects.piece((handle & INDEX_MASK) << this.#rowShift);
+  }
+
+  /** A word of the row of a live object; throws UseAfterFree, as the next two do. */
+  get(handle: number, word: number): number {
+    return this.row(handle)[(((handle & INDEX_MASK) << this.#rowShift) & PIECE_MASK) + word] as number;
+  }
+
+  set(handle: number, word: number, value: number): void {
+    const i = ((handle & INDEX_MASK) << this.#rowShift) + word;
+    const piece = this.row(handle);
+    if (this.#journal.depth !== 0) this.objects.open(i, 1);
+    piece[i & PIECE_MASK] = value;
+  }
+
+  /** Whether the word was `from`; then it is `to`. */
+  replace(handle: number, word: number, from: number, to: number): boolean {
+    const i = ((handle & INDEX_MASK) << this.#rowShift) + word;
+    const piece = this.row(handle);
+    if (piece[i & PIECE_MASK] !== from) return false;
+    if (this.#journal.depth !== 0) this.objects.open(i, 1);
+    piece[i & PIECE_MASK] = to;
+    return true;
+  }
+
   /** How many of the objects from an index on, `n` of them, live. */
   liveFrom(index: number, n: number): number {
     const shift = this.#rowShift;
@@ -406,33 +433,5 @@ export class SlabCache implements Stateful {
     else this.#firstPartial = next;
     if (next !== 0) this.#rows.set((next - 1) * ROW + PREVIOUS, previous);
     else this.#lastPartial = previous;
-  }
-}
-
-/** One word of every row, by handle; each throws UseAfterFree. */
-export class RowWord {
-  readonly #cache: SlabCache;
-  readonly #word: number;
-
-  constructor(cache: SlabCache, word: number) {
-    this.#cache = cache;
-    this.#word = word;
-  }
-
-  get(handle: number): number {
-    return this.#cache.row(handle)[this.#cache.rowAt(handle) + this.#word] as number;
-  }
-
-  set(handle: number, value: number): void {
-    this.#cache.openRow(handle, this.#word, 1)[this.#cache.rowAt(handle) + this.#word] = value;
-  }
-
-  /** Whether the word was `from`; then it is `to`. */
-  replace(handle: number, from: number, to: number): boolean {
-    const row = this.#cache.openRow(handle, this.#word, 1);
-    const at = this.#cache.rowAt(handle) + this.#word;
-    if (row[at] !== from) return false;
-    row[at] = to;
-    return true;
   }
 }
