@@ -85,13 +85,15 @@ export class NameHasher implements Name {
   /** Takes 64 bytes up to their NUL; `cut`: at most 63, as strscpy into name[64] does. */
   set(words: Int32Array, at: number, cut = false): void {
     const own = this.words;
-    const alike = cut ? Math.min(this.length, NAME_WORDS - 1) : this.length;
+    const alike = cut ? NAME_WORDS - 1 : NAME_WORDS;
     let k = 0;
-    while (k < alike && words[at + k] === own[k]) k++;
-    if (k === NAME_WORDS || (k > 0 && k === this.length && hasZero(own[k - 1] as number))) return;
+    let word = words[at] as number;
+    while (word === own[k] && k < alike) {
+      if (hasZero(word) || ++k === NAME_WORDS) return;
+      word = words[at + k] as number;
+    }
     const states = this.#states;
     let h = states[k] as number;
-    let word = words[at + k] as number;
     for (;;) {
       if (cut && k === NAME_WORDS - 1) word &= 0x00ffffff;
       const ends = hasZero(word);

@@ -12,7 +12,7 @@
  */
 
 import { assert } from '../base/assert.ts';
-import { copyWords } from '../base/words.ts';
+import { copyEight, copyWords } from '../base/words.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
@@ -41,7 +41,7 @@ const MUTEX = 4;
 const HASH = 5;
 const PLACE = 6;
 const NAME = 8;
-/** Words of a name in its row. */
+/** Words of a name in its row: eight. */
 const HEAD = ROW - NAME;
 /** Words of a name beside it. */
 const TAIL = NAME_WORDS - HEAD;
@@ -82,7 +82,7 @@ export class SessionTable {
     const to = this.slab.rowAt(session);
     row[to + HASH] = name.hash;
     row[to + PLACE] = name.place;
-    copyWords(row, to + NAME, name.words, 0, HEAD);
+    copyEight(row, to + NAME, name.words, 0);
     if (name.length > HEAD) this.#tails.setRun((session & INDEX_MASK) * TAIL, name.words, HEAD, TAIL);
     return session;
   }

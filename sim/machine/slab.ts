@@ -209,7 +209,7 @@ export class SlabCache implements Stateful {
 
   /** Index of a live object; throws UseAfterFree if it is not live. */
   index(handle: number): number {
-    if (!this.isLive(handle)) throw new UseAfterFree(this.name, handle, 'use after free');
+    if (!this.isLive(handle)) this.#used(handle);
     return handle & INDEX_MASK;
   }
 
@@ -217,9 +217,7 @@ export class SlabCache implements Stateful {
   row(handle: number): Int32Array {
     const i = (handle & INDEX_MASK) << this.#rowShift;
     const piece = this.objects.piece(i);
-    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) {
-      throw new UseAfterFree(this.name, handle, 'use after free');
-    }
+    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) this.#used(handle);
     return piece;
   }
 
@@ -241,14 +239,11 @@ export class SlabCache implements Stateful {
 
   /** A word of the row of a live object; throws UseAfterFree, as the next two do. */
   get(handle: number, word: number): number {
-    return this.row(handle)[(((handle & INDEX_MASK) << this.#rowShift) & PIECE_MASK) + word] as number;
+    return this.row(handle)[this.rowAt(handle) + word] as number;
   }
 
   set(handle: number, word: number, value: number): void {
-    const i = ((handle & INDEX_MASK) << this.#rowShift) + word;
-    const piece = this.row(handle);
-    if (this.#journal.depth !== 0) this.objects.open(i, 1);
-    piece[i & PIECE_MASK] = value;
+    this.openRow(handle, word, 1)[this.rowAt(handle) + word] = value;
   }
 
   /** Whether the word was `from`; then it is `to`. */
@@ -376,6 +371,11 @@ export class SlabCache implements Stateful {
       this.#discard(slab);
     } else if (wasFull) this.#addPartial(slab);
     return free;
+  }
+
+  /** A handle was used that is not live. */
+  #used(handle: number): never {
+    throw new UseAfterFree(this.name, handle, 'use after free');
   }
 
   /** Makes `word` of all that an object contains. Its own word too: whoever calls sets that one. */
