@@ -8,7 +8,8 @@
  */
 import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { RowWord, type SlabCache } from '../machine/slab.ts';
+import { RowWord } from '../machine/row_word.ts';
+import type { SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
 import type { Mapping } from './page_cache.ts';
 

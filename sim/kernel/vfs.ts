@@ -118,7 +118,7 @@ export class Vfs implements Stateful {
       this.#dentries.free(dentry);
       return -ERRNO.ENOMEM;
     }
-    const row = this.#filp.openRow(file, PRIVATE, ROW - PRIVATE);
+    const row = this.#filp.newRow(file);
     const at = this.#filp.rowAt(file);
     row[at + PRIVATE] = privateData;
     row[at + STATE] = (kind << 24) | 1;
@@ -215,10 +215,10 @@ export class Vfs implements Stateful {
   }
 
   #get(file: FileHandle, word: number): number {
-    return this.#filp.row(file)[this.#filp.rowAt(file) + word] as number;
+    return this.#filp.get(file, word);
   }
 
   #set(file: FileHandle, word: number, value: number): void {
-    this.#filp.openRow(file, word, 1)[this.#filp.rowAt(file) + word] = value;
+    this.#filp.set(file, word, value);
   }
 }

@@ -48,8 +48,9 @@ export class BlockChain implements OutgoingStore, Stateful {
   readonly #frames: Column;
   readonly blocksAtBoot = 1;
   blocks = 0;
-  /** Slot the cursor stands behind: block and index. */
+  /** Slot the cursor stands behind: block, its address (0 where there is none), and index. */
   #block = 0;
+  #at = 0;
   #slot = 0;
 
   constructor(storage: Storage, ram: Ram, geometry: ChainGeometry) {
@@ -86,28 +87,25 @@ export class BlockChain implements OutgoingStore, Stateful {
   }
 
   begin(): void {
-    this.#block = 0;
-    this.#slot = 0;
+    this.#goTo(0, 0);
   }
 
   nextSlot(): number {
     if (this.#slot === this.#geometry.perBlock) {
-      this.#ram.store64(this.#address(this.#block) + HEADER.count, this.#slot);
-      this.#block++;
-      this.#slot = 0;
+      this.#ram.store64(this.#at + HEADER.count, this.#slot);
+      this.#goTo(this.#block + 1, 0);
     }
-    if (this.#block >= this.blocks) return 0;
-    return this.#address(this.#block) + HEADER_BYTES + this.#slot++ * SLOT_BYTES;
+    if (this.#at === 0) return 0;
+    return this.#at + HEADER_BYTES + this.#slot++ * SLOT_BYTES;
   }
 
   previousSlot(): number {
     if (this.#slot === 0) {
       if (this.#block === 0) return 0;
-      this.#block--;
-      this.#slot = this.#geometry.perBlock;
+      this.#goTo(this.#block - 1, this.#geometry.perBlock);
     }
     this.#slot--;
-    return this.#address(this.#block) + HEADER_BYTES + this.#slot * SLOT_BYTES;
+    return this.#at + HEADER_BYTES + this.#slot * SLOT_BYTES;
   }
 
   commit(count: number): void {
@@ -123,11 +121,17 @@ export class BlockChain implements OutgoingStore, Stateful {
   }
 
   capture(): unknown {
-    return [this.blocks, this.#block, this.#slot];
+    return [this.blocks, this.#block, this.#at, this.#slot];
   }
 
   reinstate(state: unknown): void {
-    [this.blocks, this.#block, this.#slot] = state as [number, number, number];
+    [this.blocks, this.#block, this.#at, this.#slot] = state as [number, number, number, number];
+  }
+
+  #goTo(block: number, slot: number): void {
+    this.#block = block;
+    this.#at = block < this.blocks ? this.#address(block) : 0;
+    this.#slot = slot;
   }
 
   #address(block: number): Phys {

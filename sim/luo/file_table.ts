@@ -10,7 +10,8 @@
 import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
-import { RowWord, type SlabCache } from '../machine/slab.ts';
+import { RowWord } from '../machine/row_word.ts';
+import type { SlabCache } from '../machine/slab.ts';
 import { kmallocBytes } from '../machine/slab_order.ts';
 import { MutexColumn } from '../sched/mutex.ts';
 import type { SessionHandle } from './session_table.ts';
@@ -147,11 +148,11 @@ export class FileTable {
   }
 
   #get(file: LuoFile, word: number): number {
-    return this.slab.row(file)[this.slab.rowAt(file) + word] as number;
+    return this.slab.get(file, word);
   }
 
   #set(file: LuoFile, word: number, value: number): void {
-    this.slab.openRow(file, word, 1)[this.slab.rowAt(file) + word] = value;
+    this.slab.set(file, word, value);
   }
 
   #pair(file: LuoFile, word: number): number {

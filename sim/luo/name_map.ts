@@ -11,6 +11,7 @@
  */
 import { Column, type Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
+import { PIECE_MASK } from '../machine/pool.ts';
 import type { Name } from './name.ts';
 import { NO_SESSION, type SessionHandle, type SessionTable } from './session_table.ts';
 
@@ -45,35 +46,48 @@ export class NameMap implements Stateful {
 
   /** The session of this name, or NO_SESSION. */
   find({ words, place }: Name): SessionHandle {
-    for (let slot = place & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const entry = this.#slots.get(slot);
+    const slots = this.#slots;
+    const mask = this.#mask;
+    let slot = place & mask;
+    let piece = slots.piece(slot);
+    for (;;) {
+      const entry = piece[slot & PIECE_MASK] as number;
       if (entry === EMPTY) return NO_SESSION;
-      if (((entry ^ place) & TAG) !== 0) continue;
-      const session = this.#table.listed((entry & INDEX) - 1, this.#list, words);
-      if (session !== NO_SESSION) return session;
+      if (((entry ^ place) & TAG) === 0) {
+        const session = this.#table.listed((entry & INDEX) - 1, this.#list, words);
+        if (session !== NO_SESSION) return session;
+      }
+      slot = (slot + 1) & mask;
+      if ((slot & PIECE_MASK) === 0) piece = slots.piece(slot);
     }
   }
 
   /** Another session on the list that has a session's name, or NO_SESSION. */
-  findNameOf(session: SessionHandle): SessionHandle {
-    const place = this.#table.place(session);
-    for (let slot = place & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const entry = this.#slots.get(slot);
+  findNameOf(session: SessionHandle, place: number): SessionHandle {
+    const slots = this.#slots;
+    const mask = this.#mask;
+    let slot = place & mask;
+    let piece = slots.piece(slot);
+    for (;;) {
+      const entry = piece[slot & PIECE_MASK] as number;
       if (entry === EMPTY) {
         this.#sought = place;
         this.#end = slot;
         return NO_SESSION;
       }
-      if (((entry ^ place) & TAG) !== 0) continue;
-      const found = this.#table.listed((entry & INDEX) - 1, this.#list, this.#table.named(session));
-      if (found !== NO_SESSION) return found;
+      if (((entry ^ place) & TAG) === 0) {
+        const found = this.#table.listed((entry & INDEX) - 1, this.#list, this.#table.named(session));
+        if (found !== NO_SESSION) return found;
+      }
+      slot = (slot + 1) & mask;
+      if ((slot & PIECE_MASK) === 0) piece = slots.piece(slot);
     }
   }
 
   /** Adds a session that was put on the list, which begins with `first` and has `live` sessions now. */
-  add(session: SessionHandle, first: SessionHandle, live: number): void {
+  add(session: SessionHandle, place: number, first: SessionHandle, live: number): void {
     const mask = this.#mask;
-    if ((this.#used + 1) * 2 <= mask + 1) this.#place(session);
+    if ((this.#used + 1) * 2 <= mask + 1) this.#put(session, place);
     // Twice the size where the sessions of the list need it; else only what was left behind goes.
     else this.#rebuild(live * 4 > mask + 1 ? mask * 2 + 1 : mask, first);
   }
@@ -94,8 +108,7 @@ export class NameMap implements Stateful {
     this.#end = NOWHERE;
   }
 
-  #place(session: SessionHandle): void {
-    const place = this.#table.place(session);
+  #put(session: SessionHandle, place: number): void {
     let slot = this.#end !== NOWHERE && this.#sought === place ? this.#end : place & this.#mask;
     while (!this.#slots.replace(slot, EMPTY, (place & TAG) | ((session & INDEX) + 1))) {
       slot = (slot + 1) & this.#mask;
@@ -110,7 +123,7 @@ export class NameMap implements Stateful {
     this.#slots = new Column(this.#storage, this.#label, mask + 1);
     this.#used = 0;
     this.#end = NOWHERE;
-    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#place(s);
+    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#put(s, this.#table.place(s));
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();
   }

@@ -67,9 +67,12 @@ export class SessionList implements Stateful, IndexedList {
     return found;
   }
 
-  /** Whether the name, of this hash, of a session that is to join the list is found to be taken; some designs look later. */
-  taken(session: SessionHandle, hash: number): boolean {
-    const found = this.#names.findNameOf(session);
+  /**
+   * Whether the name, of this hash and place, of a session that is to join the list is found to be taken; some designs
+   * look later.
+   */
+  taken(session: SessionHandle, hash: number, place = this.table.place(session)): boolean {
+    const found = this.#names.findNameOf(session, place);
     if (this.#looksLater) {
       if (found !== NO_SESSION) this.#duplicates++;
       return false;
@@ -78,17 +81,17 @@ export class SessionList implements Stateful, IndexedList {
     return found !== NO_SESSION;
   }
 
-  /** list_add_tail; count++: 0, or -ENOMEM where the index has no room. */
-  append(session: SessionHandle): number {
-    const { table } = this;
+  /** list_add_tail; count++: 0, or -ENOMEM where the index has no room. `place` is that of its name. */
+  append(session: SessionHandle, place = this.table.place(session)): number {
     const err = this.#index.add?.(session) ?? 0;
     if (err !== 0) return err;
+    const { table } = this;
     if (this.#rank.sparse) this.#renumber();
     table.link(session, this.tail, this.#list, this.#rank.append());
     if (this.tail === NO_SESSION) this.head = session;
     this.tail = session;
     this.count++;
-    this.#names.add(session, this.head, this.count);
+    this.#names.add(session, place, this.head, this.count);
     return 0;
   }
 

@@ -12,13 +12,14 @@
  */
 
 import { assert } from '../base/assert.ts';
-import { copyWords } from '../base/words.ts';
+import { copyEight, copyWords } from '../base/words.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
 import type { Ram } from '../machine/ram.ts';
-import { RowWord, type SlabCache } from '../machine/slab.ts';
+import { RowWord } from '../machine/row_word.ts';
+import type { SlabCache } from '../machine/slab.ts';
 import { MutexColumn } from '../sched/mutex.ts';
 import { NAME_WORDS, NameHasher, nameText } from './name.ts';
 
@@ -40,7 +41,7 @@ const MUTEX = 4;
 const HASH = 5;
 const PLACE = 6;
 const NAME = 8;
-/** Words of a name in its row. */
+/** Words of a name in its row: eight. */
 const HEAD = ROW - NAME;
 /** Words of a name beside it. */
 const TAIL = NAME_WORDS - HEAD;
@@ -77,11 +78,11 @@ export class SessionTable {
     this.#kernel.charge(STEP.slabAlloc, 1);
     const session = this.slab.alloc() as SessionHandle;
     if (session === NO_SESSION) return NO_SESSION;
-    const row = this.slab.openRow(session, HASH, ROW - HASH);
+    const row = this.slab.newRow(session);
     const to = this.slab.rowAt(session);
     row[to + HASH] = name.hash;
     row[to + PLACE] = name.place;
-    copyWords(row, to + NAME, name.words, 0, HEAD);
+    copyEight(row, to + NAME, name.words, 0);
     if (name.length > HEAD) this.#tails.setRun((session & INDEX_MASK) * TAIL, name.words, HEAD, TAIL);
     return session;
   }
@@ -93,20 +94,20 @@ export class SessionTable {
   }
 
   next(session: SessionHandle): SessionHandle {
-    return this.#get(session, NEXT) as SessionHandle;
+    return this.slab.get(session, NEXT) as SessionHandle;
   }
 
   prev(session: SessionHandle): SessionHandle {
-    return this.#get(session, PREV) as SessionHandle;
+    return this.slab.get(session, PREV) as SessionHandle;
   }
 
   position(session: SessionHandle): number {
-    return this.#get(session, STATE) & POSITION_MASK;
+    return this.slab.get(session, STATE) & POSITION_MASK;
   }
 
   setPosition(session: SessionHandle, position: number): void {
     assert(position <= POSITION_MASK, 'positions are reclaimed');
-    this.#set(session, STATE, (this.#get(session, STATE) & ~POSITION_MASK) | position);
+    this.slab.set(session, STATE, (this.slab.get(session, STATE) & ~POSITION_MASK) | position);
   }
 
   /** Puts a session that is on no list behind `tail`, the last of a list, or alone where that is NO_SESSION. */
@@ -116,7 +117,7 @@ export class SessionTable {
     const at = this.slab.rowAt(session);
     row[at + PREV] = tail;
     row[at + STATE] = ((row[at + STATE] as number) & RETRIEVED) | (list << LIST_SHIFT) | position;
-    if (tail !== NO_SESSION) this.#set(tail, NEXT, session);
+    if (tail !== NO_SESSION) this.slab.set(tail, NEXT, session);
   }
 
   /** Takes a session off its list: its neighbours know each other, and it knows none. */
@@ -125,29 +126,29 @@ export class SessionTable {
     const at = this.slab.rowAt(session);
     const next = row[at + NEXT] as SessionHandle;
     const prev = row[at + PREV] as SessionHandle;
-    if (prev !== NO_SESSION) this.#set(prev, NEXT, next);
-    if (next !== NO_SESSION) this.#set(next, PREV, prev);
+    if (prev !== NO_SESSION) this.slab.set(prev, NEXT, next);
+    if (next !== NO_SESSION) this.slab.set(next, PREV, prev);
     row[at + NEXT] = NO_SESSION;
     row[at + PREV] = NO_SESSION;
     row[at + STATE] = ((row[at + STATE] as number) & RETRIEVED) | (ON_NO_LIST << LIST_SHIFT);
   }
 
   retrieved(session: SessionHandle): boolean {
-    return (this.#get(session, STATE) & RETRIEVED) !== 0;
+    return (this.slab.get(session, STATE) & RETRIEVED) !== 0;
   }
 
   setRetrieved(session: SessionHandle): void {
-    this.#set(session, STATE, this.#get(session, STATE) | RETRIEVED);
+    this.slab.set(session, STATE, this.slab.get(session, STATE) | RETRIEVED);
   }
 
   /** hashName of the name. */
   hash(session: SessionHandle): number {
-    return this.#get(session, HASH);
+    return this.slab.get(session, HASH);
   }
 
   /** Where maps look for the name. */
   place(session: SessionHandle): number {
-    return this.#get(session, PLACE);
+    return this.slab.get(session, PLACE);
   }
 
   /** The words of a name, to be looked at at once: there is one such array. */
@@ -167,9 +168,10 @@ export class SessionTable {
 
   /** Writes the 64 bytes of the name to memory. */
   storeName(session: SessionHandle, ram: Ram, address: number): void {
-    ram.storeWords(address, this.slab.row(session), this.slab.rowAt(session) + NAME, HEAD);
+    const row = this.slab.row(session);
+    const at = this.slab.rowAt(session) + NAME;
     const tail = (session & INDEX_MASK) * TAIL;
-    ram.storeWords(address + HEAD * 4, this.#tails.piece(tail), tail & PIECE_MASK, TAIL);
+    ram.storeRuns(address, row, at, HEAD, this.#tails.piece(tail), tail & PIECE_MASK, TAIL);
   }
 
   /** Whether this is the name of a session, up to its NUL. */
@@ -209,13 +211,5 @@ export class SessionTable {
       if (word >>> 24 === 0) return true;
     }
     return true;
-  }
-
-  #get(session: SessionHandle, word: number): number {
-    return this.slab.row(session)[this.slab.rowAt(session) + word] as number;
-  }
-
-  #set(session: SessionHandle, word: number, value: number): void {
-    this.slab.openRow(session, word, 1)[this.slab.rowAt(session) + word] = value;
   }
 }

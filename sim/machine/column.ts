@@ -49,8 +49,11 @@ export class Column implements Undoable {
 
   /** Whether word `i` was `from`; then it is `to`. */
   replace(i: number, from: number, to: number): boolean {
-    if (this.get(i) !== from) return false;
-    this.set(i, to);
+    const at = i & PIECE_MASK;
+    const piece = this.piece(i);
+    if (piece[at] !== from) return false;
+    if (piece === ZERO_PIECE || this.#journal.depth !== 0) this.#openSlowly(i, 1)[at] = to;
+    else piece[at] = to;
     return true;
   }
 

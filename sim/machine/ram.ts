@@ -17,6 +17,7 @@ import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../base/limits.ts';
 import { fromWords, highWord, type Pfn, type Phys, physOf } from '../base/units.ts';
 import { copyWords } from '../base/words.ts';
+import { ByteMemory } from './byte_memory.ts';
 import { ABSENT, CHUNK_BYTES, CHUNK_PAGES, type Chunk, Chunks } from './chunks.ts';
 import type { Storage } from './column.ts';
 import { type Backdrop, fillPattern, type GarbageRegion } from './garbage.ts';
@@ -36,7 +37,7 @@ export interface WildWrite {
   readonly pfn: Pfn;
 }
 
-export class Ram implements Undoable, Stateful {
+export class Ram extends ByteMemory implements Undoable, Stateful {
   readonly bytes: number;
   /** The kernel that runs maps memory up to here; beyond it there is a page fault. */
   end: number;
@@ -53,6 +54,7 @@ export class Ram implements Undoable, Stateful {
   guarded: ((first: Pfn, pages: number) => Pfn | -1) | undefined;
 
   constructor(storage: Storage, bytes: number) {
+    super();
     assert(bytes % CHUNK_BYTES === 0, 'RAM size is a multiple of 64 KiB');
     this.bytes = bytes;
     this.end = bytes;
@@ -68,11 +70,11 @@ export class Ram implements Undoable, Stateful {
   }
 
   /** Whether the whole range is memory that the running kernel can reach. */
-  has(address: number, bytes: number): boolean {
+  override has(address: number, bytes: number): boolean {
     return address >= 0 && address + bytes <= this.end;
   }
 
-  load32(address: number): number {
+  override load32(address: number): number {
     if (!(address >= 0 && address + 4 <= this.end)) throw new PageFault(address);
     if ((address & 3) !== 0) {
       return [3, 2, 1, 0].reduce((word, i) => (word << 8) | this.load8(address + i), 0);
@@ -88,7 +90,7 @@ export class Ram implements Undoable, Stateful {
     return fromWords(words[this.viewAt] as number, words[this.viewAt + 1] as number);
   }
 
-  store32(address: number, word: number): void {
+  override store32(address: number, word: number): void {
     if (!(address >= 0 && address + 4 <= this.end)) throw new PageFault(address);
     if ((address & 3) !== 0) {
       for (let i = 0; i < 4; i++) this.store8(address + i, word >>> (i * 8));
@@ -103,19 +105,6 @@ export class Ram implements Undoable, Stateful {
     this.store32(address + 4, highWord(value));
   }
 
-  load8(address: number): number {
-    if (!(address >= 0 && address < this.end)) throw new PageFault(address);
-    return (this.load32(address - (address & 3)) >>> ((address & 3) * 8)) & 0xff;
-  }
-
-  store8(address: number, byte: number): void {
-    if (!this.has(address, 1)) throw new PageFault(address);
-    const aligned = address - (address & 3);
-    const shift = (address & 3) * 8;
-    const word = this.load32(aligned);
-    this.store32(aligned, (word & ~(0xff << shift)) | ((byte & 0xff) << shift));
-  }
-
   /** Where to read `n` words, from `viewAt` on: at once, before anything else is asked of memory. At most VIEW_WORDS. */
   view(address: number, n: number): Int32Array {
     if (!this.has(address, n * 4)) throw new PageFault(address);
@@ -128,7 +117,7 @@ export class Ram implements Undoable, Stateful {
   }
 
   /** Copies `n` words from an aligned address. */
-  loadWords(address: number, target: Int32Array, at: number, n: number): void {
+  override loadWords(address: number, target: Int32Array, at: number, n: number): void {
     if (!this.has(address, n * 4)) throw new PageFault(address);
     if ((address & 3) !== 0) {
       for (let k = 0; k < n; k++) target[at + k] = this.load32(address + k * 4);
@@ -169,19 +158,28 @@ export class Ram implements Undoable, Stateful {
     }
   }
 
-  /** A copy of `bytes` bytes. */
-  loadBytes(address: number, bytes: number): Uint8Array {
+  /** Writes `n` words and behind them `m` others, in all no more than a page. */
+  storeRuns(
+    address: number,
+    source: Int32Array,
+    from: number,
+    n: number,
+    behind: Int32Array,
+    at: number,
+    m: number,
+  ): void {
+    const to = (address & CHUNK_MASK) >>> 2;
+    const bytes = (n + m) * 4;
     if (!this.has(address, bytes)) throw new PageFault(address);
-    const copy = new Uint8Array(Math.ceil(bytes / 4) * 4);
-    const whole = (address & 3) === 0 ? bytes >>> 2 : 0;
-    if (whole > 0) this.loadWords(address, new Int32Array(copy.buffer), 0, whole);
-    for (let i = whole * 4; i < bytes; i++) copy[i] = this.load8(address + i);
-    return copy.subarray(0, bytes);
-  }
-
-  storeBytes(address: number, source: Uint8Array): void {
-    if (!this.has(address, source.length)) throw new PageFault(address);
-    for (let i = 0; i < source.length; i++) this.store8(address + i, source[i] as number);
+    if ((address & 3) !== 0 || to + n + m > PIECE_WORDS) {
+      this.storeWords(address, source, from, n);
+      this.storeWords(address + n * 4, behind, at, m);
+      return;
+    }
+    const { words } = this.#writable(address);
+    if (((address ^ (address + bytes - 4)) & -PAGE_SIZE) !== 0) this.#writable(address + bytes - 4);
+    copyWords(words, to, source, from, n);
+    copyWords(words, to + n, behind, at, m);
   }
 
   /** Zeroes whole pages. Pages that read as zero already are not materialised. */

@@ -209,7 +209,7 @@ export class SlabCache implements Stateful {
 
   /** Index of a live object; throws UseAfterFree if it is not live. */
   index(handle: number): number {
-    if (!this.isLive(handle)) throw new UseAfterFree(this.name, handle, 'use after free');
+    if (!this.isLive(handle)) this.#used(handle);
     return handle & INDEX_MASK;
   }
 
@@ -217,9 +217,7 @@ export class SlabCache implements Stateful {
   row(handle: number): Int32Array {
     const i = (handle & INDEX_MASK) << this.#rowShift;
     const piece = this.objects.piece(i);
-    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) {
-      throw new UseAfterFree(this.name, handle, 'use after free');
-    }
+    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) this.#used(handle);
     return piece;
   }
 
@@ -232,6 +230,30 @@ export class SlabCache implements Stateful {
     const piece = this.row(handle);
     if (this.#journal.depth === 0) return piece;
     return this.objects.open(((handle & INDEX_MASK) << this.#rowShift) + word, n);
+  }
+
+  /** The same where `alloc` has just given the handle: it logged all of the row. */
+  newRow(handle: number): Int32Array {
+    return this.objects.piece((handle & INDEX_MASK) << this.#rowShift);
+  }
+
+  /** A word of the row of a live object; throws UseAfterFree, as the next two do. */
+  get(handle: number, word: number): number {
+    return this.row(handle)[this.rowAt(handle) + word] as number;
+  }
+
+  set(handle: number, word: number, value: number): void {
+    this.openRow(handle, word, 1)[this.rowAt(handle) + word] = value;
+  }
+
+  /** Whether the word was `from`; then it is `to`. */
+  replace(handle: number, word: number, from: number, to: number): boolean {
+    const i = ((handle & INDEX_MASK) << this.#rowShift) + word;
+    const piece = this.row(handle);
+    if (piece[i & PIECE_MASK] !== from) return false;
+    if (this.#journal.depth !== 0) this.objects.open(i, 1);
+    piece[i & PIECE_MASK] = to;
+    return true;
   }
 
   /** How many of the objects from an index on, `n` of them, live. */
@@ -351,6 +373,11 @@ export class SlabCache implements Stateful {
     return free;
   }
 
+  /** A handle was used that is not live. */
+  #used(handle: number): never {
+    throw new UseAfterFree(this.name, handle, 'use after free');
+  }
+
   /** Makes `word` of all that an object contains. Its own word too: whoever calls sets that one. */
   #fill(index: number, objects: Int32Array, word: number): void {
     const n = 1 << this.#rowShift;
@@ -406,33 +433,5 @@ export class SlabCache implements Stateful {
     else this.#firstPartial = next;
     if (next !== 0) this.#rows.set((next - 1) * ROW + PREVIOUS, previous);
     else this.#lastPartial = previous;
-  }
-}
-
-/** One word of every row, by handle; each throws UseAfterFree. */
-export class RowWord {
-  readonly #cache: SlabCache;
-  readonly #word: number;
-
-  constructor(cache: SlabCache, word: number) {
-    this.#cache = cache;
-    this.#word = word;
-  }
-
-  get(handle: number): number {
-    return this.#cache.row(handle)[this.#cache.rowAt(handle) + this.#word] as number;
-  }
-
-  set(handle: number, value: number): void {
-    this.#cache.openRow(handle, this.#word, 1)[this.#cache.rowAt(handle) + this.#word] = value;
-  }
-
-  /** Whether the word was `from`; then it is `to`. */
-  replace(handle: number, from: number, to: number): boolean {
-    const row = this.#cache.openRow(handle, this.#word, 1);
-    const at = this.#cache.rowAt(handle) + this.#word;
-    if (row[at] !== from) return false;
-    row[at] = to;
-    return true;
   }
 }

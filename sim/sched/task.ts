@@ -78,8 +78,10 @@ export class Task {
   release(lock: LockId, row: number): boolean {
     const i = this.#find(lock, row);
     if (i < 0) return false;
-    this.#heldWords -= 2;
-    if (i < this.#heldWords) this.#held.copyWithin(i, i + 2, this.#heldWords + 2);
+    const words = this.#heldWords - 2;
+    this.#heldWords = words;
+    // Mostly it is the one taken last.
+    if (i !== words) this.#held.copyWithin(i, i + 2, words + 2);
     return true;
   }
 

@@ -199,18 +199,19 @@ describe('the sessions of two lists', () => {
     }
   });
 
-  it('are found in the first slots where their place is the last, at every size', () => {
+  it('are found in the first slots where their place is the last, of the map or of a piece, at every size', () => {
     const { table, lists } = makeLists();
     const [list] = lists;
     const hasher = new NameHasher();
     const names: Int32Array[] = [];
     for (let i = 1; names.length < 6; i += 2) {
       hasher.set(nameOf(i), 0);
-      if ((hasher.place & 4095) === 4095) names.push(nameOf(i));
+      if ((hasher.place & 16_383) === 16_383) names.push(nameOf(i));
     }
     const sessions = names.map((name) => table.alloc(name, 0));
     for (const session of sessions) list.append(session);
-    for (const more of [0, 600, 1200]) {
+    // At last there are more names than pieces: one begins at the end of a piece and lies in the next.
+    for (const more of [0, 600, 1200, 20_000]) {
       list.expect(more);
       expect(names.map((name) => list.scan(name, 0))).toEqual(sessions);
       expect(

@@ -169,6 +169,23 @@ describe('examples', () => {
     expect(ram.garbageRegions()).toEqual([{ start: 0, bytes: 2 ** 24, seed: 7 }]);
   });
 
+  test('two runs of words that go on in the next page, or chunk, are written and taken back in both', () => {
+    for (const edge of [4096, 65536]) {
+      const { ram, journal } = machine(131072);
+      const told: Pfn[] = [];
+      ram.store32(edge - 4, 5);
+      ram.store32(edge, 6);
+      ram.guardPages((edge / 4096) as Pfn, 1, true);
+      ram.onWildWrite = ({ pfn }) => told.push(pfn);
+      const mark = journal.mark();
+      ram.storeRuns(edge - 8, Int32Array.of(1), 0, 1, Int32Array.of(2, 3, 4), 0, 3);
+      expect([-8, -4, 0, 4].map((at) => ram.load32(edge + at))).toEqual([1, 2, 3, 4]);
+      expect(told).toEqual([edge / 4096]);
+      journal.rollback(mark);
+      expect([-8, -4, 0, 4].map((at) => ram.load32(edge + at))).toEqual([0, 5, 6, 0]);
+    }
+  });
+
   test('the address of a fault is the one accessed', () => {
     const { ram } = machine(65536);
     expect(() => ram.load32(65534)).toThrow('unable to handle page fault for address: 0xfffe');

@@ -54,7 +54,7 @@ const stamp: fc.Arbitrary<Stamp> = fc.record({
 export type Step =
   | { kind: 'store8' | 'store32'; at: number; word: number }
   | { kind: 'store64'; at: number; value: number }
-  | { kind: 'storeWords'; at: number; words: number[] }
+  | { kind: 'storeWords' | 'storeRuns'; at: number; words: number[] }
   | { kind: 'storeBytes'; at: number; data: Uint8Array }
   | { kind: 'zero' | 'guard' | 'unguard'; pages: [number, number] }
   | { kind: 'scribble'; page: number; seed: number }
@@ -75,8 +75,8 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     at: address,
     value: long,
   }),
-  record<{ kind: 'storeWords'; at: number; words: number[] }>({
-    kind: fc.constant('storeWords'),
+  record<{ kind: 'storeWords' | 'storeRuns'; at: number; words: number[] }>({
+    kind: fc.constantFrom('storeWords', 'storeRuns'),
     at: address,
     words,
   }),
@@ -203,7 +203,11 @@ export class RamWorld {
       else if (s.kind === 'store64') this.ram.store64(s.at, s.value);
       else if (s.kind === 'storeWords')
         this.ram.storeWords(s.at, Int32Array.from([1, ...s.words]), 1, s.words.length);
-      else if (s.kind === 'storeBytes') this.ram.storeBytes(s.at, s.data);
+      else if (s.kind === 'storeRuns') {
+        const half = s.words.length >> 1;
+        const behind = Int32Array.from([1, 2, ...s.words.slice(half)]);
+        this.ram.storeRuns(s.at, Int32Array.from([1, ...s.words]), 1, half, behind, 2, s.words.length - half);
+      } else if (s.kind === 'storeBytes') this.ram.storeBytes(s.at, s.data);
     };
     if (!this.#inside(s.at, view.length)) {
       expect(run).toThrow(PageFault);
@@ -321,6 +325,7 @@ function storeBytesOf(s: Extract<Step, { at: number }>): Uint8Array {
   if (s.kind === 'store8') return Uint8Array.of(s.word);
   if (s.kind === 'store32') return new Uint8Array(Int32Array.of(s.word).buffer);
   if (s.kind === 'store64') return new Uint8Array(BigUint64Array.of(BigInt(s.value)).buffer);
-  if (s.kind === 'storeWords') return new Uint8Array(Int32Array.from(s.words).buffer);
+  if (s.kind === 'storeWords' || s.kind === 'storeRuns')
+    return new Uint8Array(Int32Array.from(s.words).buffer);
   return new Uint8Array();
 }

@@ -8,7 +8,8 @@ import type { Order, Pfn } from '../../sim/base/units.ts';
 import type { Column, Storage } from '../../sim/machine/column.ts';
 import { Journal, type Mark } from '../../sim/machine/journal.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
-import { POISON, RowWord, SlabCache, UseAfterFree } from '../../sim/machine/slab.ts';
+import { RowWord } from '../../sim/machine/row_word.ts';
+import { POISON, SlabCache, UseAfterFree } from '../../sim/machine/slab.ts';
 
 const INDEX_MASK = 2 ** 24 - 1;
 
