@@ -80,6 +80,8 @@ class Side implements Stateful, Order {
 
   at(place: number): number {
     const name = this.#order.get(place);
+    // None has gone.
+    if (this.count === this.length) return name;
     const row = this.#rows.piece(name * ROW);
     const at = (name * ROW) & PIECE_MASK;
     return stateOf(row[at + STATE] as number) !== ABSENT && row[at + PLACE] === place ? name : -1;

@@ -27,6 +27,8 @@ declare const brand: unique symbol;
 export type SessionHandle = number & { readonly [brand]: 'session' };
 
 export const NO_SESSION = 0 as SessionHandle;
+/** A session has another name than was thought. */
+export const OTHER_NAME = -1;
 
 /** sizeof(struct luo_session) is 160 to 168; kzalloc serves it from kmalloc-192. */
 export const SESSION_BYTES = 192;
@@ -175,6 +177,13 @@ export class SessionTable {
   /** Whether this is the name of a session, up to its NUL. */
   hasName(session: SessionHandle, words: Int32Array, at: number): boolean {
     return this.#sameName(this.slab.row(session), session & INDEX_MASK, words, at);
+  }
+
+  /** Where a session has this name, up to its NUL: the one behind it on its list; else OTHER_NAME. */
+  nextIfNamed(session: SessionHandle, words: Int32Array, at: number): SessionHandle | typeof OTHER_NAME {
+    const row = this.slab.row(session);
+    if (!this.#sameName(row, session & INDEX_MASK, words, at)) return OTHER_NAME;
+    return row[this.slab.rowAt(session) + NEXT] as SessionHandle;
   }
 
   /** The session with this slab index if it lives, is on this list and has this normalised name; else NO_SESSION. */
