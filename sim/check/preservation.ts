@@ -10,7 +10,8 @@
 import type { SessionList } from '../luo/session_list.ts';
 import { NO_SESSION, OTHER_NAME, type SessionTable } from '../luo/session_table.ts';
 import type { NameBook } from '../user/names.ts';
-import type { Order, SessionModel } from './model.ts';
+import type { SessionModel } from './model.ts';
+import type { Order } from './side.ts';
 import type { Law, Violations } from './violation.ts';
 
 export interface PreservationParts {

@@ -204,6 +204,14 @@ export class SessionTable {
 
   #sameName(row: Int32Array, index: number, words: Int32Array, at: number): boolean {
     const name = ((index * ROW) & PIECE_MASK) + NAME;
+    // Most names are the same and end in their first four words.
+    const fourth = row[name + 3] as number;
+    const differing =
+      ((row[name] as number) ^ (words[at] as number)) |
+      ((row[name + 1] as number) ^ (words[at + 1] as number)) |
+      ((row[name + 2] as number) ^ (words[at + 2] as number)) |
+      (fourth ^ (words[at + 3] as number));
+    if (differing === 0 && fourth >>> 24 === 0) return true;
     for (let k = 0; k < HEAD; k++) {
       const word = row[name + k] as number;
       if (word !== words[at + k]) return false;
