@@ -3,7 +3,7 @@
  * millions, and mostly one follows the other: the order is kept as runs of names that count up.
  *
  *   run        first place | name at it; the next ones count up, to where the next run begins
- *   of a name  state and actor; what it was told last, where it was acknowledged more than once
+ *   of a name  a byte with state and actor; beside it the actor, if there are many; its last place, if it had several
  *
  *   place      0   1   2 | 3   4 | 5
  *   name       7   8   9 | 3   4 | 8      name 8 has place 5, and place 1 is empty
@@ -27,8 +27,10 @@ export interface Order {
 export const stateOf = (entry: number): number => entry & 3;
 export const actorOf = (entry: number): number => entry >>> 2;
 const entryOf = (state: number, actor: number): number => (actor << 2) | state;
-/** The entry of a name that has gone. */
-const GONE = entryOf(ABSENT, 1);
+/** That of a name that has gone: its entry is not 0. */
+const GONE_ACTOR = 1;
+/** Actors from this one on stand beside the byte of an entry. */
+const BESIDE = 63;
 
 // Words of a run.
 const RUN = 2;
@@ -37,8 +39,10 @@ const NAME = 1;
 
 export class Side implements Stateful, Order {
   readonly #runs: Column;
-  /** Entries, by name. */
+  /** Entries by name, four in a word. */
   readonly #entries: Column;
+  /** By name, where its entry says so. */
+  readonly #actors: Column;
   /** Of a name that had a place when it was added: its last place + 1. */
   readonly #again: Column;
   length = 0;
@@ -55,19 +59,19 @@ export class Side implements Stateful, Order {
   constructor(storage: Storage, label: string) {
     this.#runs = new Column(storage, `${label} order`);
     this.#entries = new Column(storage, `${label} names`);
+    this.#actors = new Column(storage, `${label} actors`);
     this.#again = new Column(storage, `${label} names, again`);
     storage.journal.enlist(this);
   }
 
   /** State and actor of a name. */
   entry(name: number): number {
-    return this.#entries.get(name);
+    const entry = (this.#entries.get(name >>> 2) >>> ((name & 3) * 8)) & 0xff;
+    return entry < BESIDE << 2 ? entry : entryOf(stateOf(entry), this.#actors.get(name));
   }
 
   add(name: number, actor: number): void {
-    const entries = this.#entries.open(name, 1);
-    if (entries[name & PIECE_MASK] !== 0) this.#again.set(name, this.length + 1);
-    entries[name & PIECE_MASK] = entryOf(LISTED, actor);
+    if (this.#setEntry(name, LISTED, actor) !== 0) this.#again.set(name, this.length + 1);
     if (name !== this.#following) this.#beginRun(name);
     this.#following = name + 1;
     this.length++;
@@ -76,7 +80,7 @@ export class Side implements Stateful, Order {
 
   setState(name: number, state: number, actor: number): void {
     if (state === ABSENT) this.count--;
-    this.#entries.set(name, state === ABSENT ? GONE : entryOf(state, actor));
+    this.#setEntry(name, state, state === ABSENT ? GONE_ACTOR : actor);
   }
 
   at(place: number): number {
@@ -88,13 +92,8 @@ export class Side implements Stateful, Order {
   clear(): void {
     for (let run = 0; run < this.#nrRuns; run++) {
       const { place, name, end } = this.#run(run);
-      const behind = name + end - place;
-      // Piece by piece.
-      for (let at = name, next = at; at < behind; at = next) {
-        next = Math.min((at | PIECE_MASK) + 1, behind);
-        this.#entries.fill(at, next - at, 0);
-        if (this.#again.piece(at) !== ZERO_PIECE) this.#again.fill(at, next - at, 0);
-      }
+      clearFrom(this.#entries, name >>> 2, ((name + end - place - 1) >>> 2) + 1);
+      clearFrom(this.#again, name, name + end - place);
     }
     this.length = 0;
     this.count = 0;
@@ -110,6 +109,18 @@ export class Side implements Stateful, Order {
   reinstate(state: unknown): void {
     [this.length, this.count, this.#nrRuns, this.#following] = state as [number, number, number, number];
     this.#forget();
+  }
+
+  /** Makes the entry of a name; the byte that it had. */
+  #setEntry(name: number, state: number, actor: number): number {
+    const words = this.#entries.open(name >>> 2, 1);
+    const at = (name >>> 2) & PIECE_MASK;
+    const shift = (name & 3) * 8;
+    const word = words[at] as number;
+    const beside = actor >= BESIDE;
+    if (beside) this.#actors.set(name, actor);
+    words[at] = (word & ~(0xff << shift)) | (entryOf(state, beside ? BESIDE : actor) << shift);
+    return (word >>> shift) & 0xff;
   }
 
   #beginRun(name: number): void {
@@ -148,5 +159,13 @@ export class Side implements Stateful, Order {
     if (stateOf(this.entry(name)) === ABSENT) return false;
     const again = this.#again.get(name);
     return again === 0 || again === place + 1;
+  }
+}
+
+/** Makes the words from one to another 0, as far as there are any. */
+function clearFrom(column: Column, from: number, end: number): void {
+  for (let at = from, next = at; at < end; at = next) {
+    next = Math.min((at | PIECE_MASK) + 1, end);
+    if (column.piece(at) !== ZERO_PIECE) column.fill(at, next - at, 0);
   }
 }

@@ -21,7 +21,7 @@ const NAMES = 40_000;
 function step(side: Side, naive: Naive, random: RandomStream): Naive {
   const there = naive.flatMap((told, place) => (told === undefined ? [] : [place]));
   const what = random.below(20);
-  const actor = random.below(5);
+  const actor = random.below(3) === 0 ? random.below(1000) : random.below(5);
   if (what === 0) {
     side.clear();
     return [];
