@@ -66,8 +66,8 @@ export class Side implements Stateful, Order {
 
   /** State and actor of a name. */
   entry(name: number): number {
-    const entry = (this.#entries.get(name >>> 2) >>> ((name & 3) * 8)) & 0xff;
-    return entry < BESIDE << 2 ? entry : entryOf(stateOf(entry), this.#actors.get(name));
+    const entry = (this.#entries.get(name >>> 2) >>> ((name & 3) << 3)) & 0xff;
+    return entry < BESIDE << 2 ? entry : this.#beside(name, entry);
   }
 
   add(name: number, actor: number): void {
@@ -111,11 +111,15 @@ export class Side implements Stateful, Order {
     this.#forget();
   }
 
+  #beside(name: number, entry: number): number {
+    return entryOf(stateOf(entry), this.#actors.get(name));
+  }
+
   /** Makes the entry of a name; the byte that it had. */
   #setEntry(name: number, state: number, actor: number): number {
     const words = this.#entries.open(name >>> 2, 1);
     const at = (name >>> 2) & PIECE_MASK;
-    const shift = (name & 3) * 8;
+    const shift = (name & 3) << 3;
     const word = words[at] as number;
     const beside = actor >= BESIDE;
     if (beside) this.#actors.set(name, actor);
