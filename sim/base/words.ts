@@ -40,3 +40,18 @@ export const fillWords = (target: Int32Array, at: number, n: number, word: numbe
   }
   for (; k < n; k++) target[at + k] = word;
 };
+
+/** How many of the words at `at`, at + step ... below `end` are negative. Four at a time. */
+export const countNegative = (words: Int32Array, at: number, end: number, step: number): number => {
+  let negative = 0;
+  let i = at;
+  for (const last = end - 3 * step; i < last; i += 4 * step) {
+    negative -=
+      ((words[i] as number) >> 31) +
+      ((words[i + step] as number) >> 31) +
+      ((words[i + 2 * step] as number) >> 31) +
+      ((words[i + 3 * step] as number) >> 31);
+  }
+  for (; i < end; i += step) negative -= (words[i] as number) >> 31;
+  return negative;
+};

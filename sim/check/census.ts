@@ -15,6 +15,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import {
   BLOCK_ORDER_MAX,
   type FrameTable,
+  NO_FRAME,
   type Owner,
   stateIsAllocated,
   stateIsFree,
@@ -22,7 +23,6 @@ import {
   stateOrder,
   stateType,
 } from '../machine/frames.ts';
-import { PIECE_WORDS, ZERO_PIECE } from '../machine/pool.ts';
 
 /** Frames [start, end). */
 export interface FrameRange {
@@ -84,8 +84,6 @@ export interface Census {
   readonly faults: readonly string[];
 }
 
-/** Frames of the table that come into being together. */
-const PIECE_FRAMES = PIECE_WORDS / 4;
 /** Faults, holes and stamps are kept up to here: a table gone wild has millions. */
 const KEPT_MAX = 16;
 const HOLES_MAX = 1024;
@@ -176,26 +174,21 @@ class Count implements Census {
   #readTable(spans: readonly FrameRange[]): void {
     const frames = this.#frames;
     let span = 0;
-    const passSpans = (pfn: number): void => {
-      for (; span < spans.length && (spans[span] as FrameRange).start < pfn; span++) {
-        const { start, end } = spans[span] as FrameRange;
-        this.#cover(start, end, 'untouched free memory');
-      }
-    };
-    for (let pfn = 0; pfn < frames.nr; pfn++) {
-      if (pfn % PIECE_FRAMES === 0 && frames.rows(pfn as Pfn) === ZERO_PIECE) {
-        pfn += PIECE_FRAMES - 1;
-        continue;
-      }
-      const state = frames.state(pfn as Pfn);
-      const stamp = frames.stampOrder(pfn as Pfn);
+    let spanStart = spans[0]?.start ?? frames.nr;
+    for (let pfn = frames.nextUsed(0); pfn !== NO_FRAME; pfn = frames.nextUsed(pfn + 1)) {
+      const state = frames.state(pfn);
+      const stamp = frames.stampOrder(pfn);
       if (state === 0 && stamp === -1) continue;
-      passSpans(pfn);
+      for (; spanStart < pfn; spanStart = spans[span]?.start ?? frames.nr) this.#passSpan(spans[span++]);
       if (stamp !== -1) this.#meetStamped(pfn, stamp);
       if (state !== 0) this.#meetBlock(pfn, state);
     }
-    passSpans(frames.nr);
+    for (; span < spans.length; span++) this.#passSpan(spans[span]);
     this.#cover(frames.nr, frames.nr, 'the end of memory');
+  }
+
+  #passSpan(span: FrameRange | undefined): void {
+    if (span !== undefined) this.#cover(span.start, span.end, 'untouched free memory');
   }
 
   #meetBlock(pfn: number, state: number): void {

@@ -16,7 +16,8 @@ import type { Subtree } from '../kho/root_fdt.ts';
 import { walkIncoming } from '../kho/trackers.ts';
 import { LUO_FILE_SET_SER, LUO_FLB_HEADER_SER, LUO_FLB_PAGES, LUO_SESSION_SER } from '../luo/abi.ts';
 import { NAME_WORDS, nameText } from '../luo/name.ts';
-import { NO_SESSION, type SessionHandle, type SessionTable } from '../luo/session_table.ts';
+import { NO_SESSION, OTHER_NAME, type SessionHandle, type SessionTable } from '../luo/session_table.ts';
+import { PIECE_WORDS } from '../machine/pool.ts';
 import type { Ram } from '../machine/ram.ts';
 import { type Census, Tally } from './census.ts';
 import { isPublished, type PublishedRoot, readChain, readPublishedLuo, readPublishedRoot } from './chain.ts';
@@ -166,6 +167,7 @@ function checkLuo(system: System, root: PublishedRoot, report: Report): void {
 
 const SLOT = LUO_SESSION_SER;
 const NAME = SLOT.at.name / 4;
+const SLOT_WORDS = SLOT.size / 4;
 const FILES = (SLOT.at.file_set_ser + LUO_FILE_SET_SER.at.files) / 4;
 const COUNT = (SLOT.at.file_set_ser + LUO_FILE_SET_SER.at.count) / 4;
 
@@ -189,23 +191,46 @@ function checkSlots(system: System, chain: readonly Phys[], shape: StoreShape, r
     if (count > 0 && partial !== -1)
       report(`session block ${b} has sessions behind block ${partial}, which is not full`);
     if (count < perBlock && partial === -1) partial = b;
-    for (let slot = block + headerBytes; slot < block + headerBytes + count * SLOT.size; slot += SLOT.size) {
-      const words = ram.view(slot, SLOT.size / 4);
-      const at = ram.viewAt;
-      const head = fromWords(words[at + FILES] as number, words[at + FILES + 1] as number);
-      const files = fromWords(words[at + COUNT] as number, words[at + COUNT + 1] as number);
-      // Names are compared up to the NUL, as the reader will.
-      if (session === NO_SESSION || !table.hasName(session, words, at + NAME)) {
-        report(`slot ${sum} of ${outgoing.count}: ${slotFault(ram, slot, table, session)}`);
-        return;
+    for (let slot = 0; slot < count; ) {
+      const address = block + headerBytes + slot * SLOT.size;
+      const words = ram.view(address, SLOT_WORDS);
+      // As many as lie in one place are read there.
+      const inPlace = words.length === PIECE_WORDS && ram.has(address, (count - slot) * SLOT.size);
+      const last = slot + (inPlace ? Math.floor((PIECE_WORDS - ram.viewAt) / SLOT_WORDS) : 1);
+      for (let at = ram.viewAt; slot < last && slot < count; slot++, at += SLOT_WORDS) {
+        // Names are compared up to the NUL, as the reader will.
+        const next = session === NO_SESSION ? OTHER_NAME : table.nextIfNamed(session, words, at + NAME);
+        if (next === OTHER_NAME) {
+          const found = slotFault(ram, block + headerBytes + slot * SLOT.size, table, session);
+          report(`slot ${sum} of ${outgoing.count}: ${found}`);
+          return;
+        }
+        if (!checkSlotFiles(system, session, words, at, report)) return;
+        session = next;
+        sum++;
       }
-      if (!checkFiles(system, session, head, files, report)) return;
-      session = table.next(session);
-      sum++;
     }
   }
   if (sum !== outgoing.count) report(`the blocks count ${sum} sessions, the list has ${outgoing.count}`);
 }
+
+/** The files of the slot whose words begin at `at`, and of its session. */
+const checkSlotFiles = (
+  system: System,
+  session: SessionHandle,
+  words: Int32Array,
+  at: number,
+  report: Report,
+): boolean => {
+  const head = words[at + FILES] as number;
+  const headHigh = words[at + FILES + 1] as number;
+  const count = words[at + COUNT] as number;
+  const countHigh = words[at + COUNT + 1] as number;
+  // Nearly all have none.
+  const isBlank = (head | headHigh | count | countHigh) === 0;
+  if (isBlank && system.luo.files.sets.isUntouched(session)) return true;
+  return checkFiles(system, session, fromWords(head, headHigh), fromWords(count, countHigh), report);
+};
 
 /** In which way a slot is not that of a session. */
 function slotFault(ram: Ram, slot: number, table: SessionTable, session: SessionHandle): string {

@@ -80,13 +80,10 @@ function heldFiles(vfs: Vfs, { table }: LuoFiles, processes: Iterable<Process>):
   let alone = 0;
   const shared = new Set<number>();
   const hold = (file: FileHandle): void => {
-    if (vfs.has(file) && vfs.references(file) > 1) shared.add(file);
+    if (vfs.isShared(file)) shared.add(file);
     else alone++;
   };
-  for (const process of processes) {
-    for (let fd = process.nextOpen(0); fd !== -1; fd = process.nextOpen(fd + 1))
-      hold(process.file(fd) as FileHandle);
-  }
+  for (const process of processes) process.eachFile(hold);
   for (let index = 0; index < table.slab.indexEnd; index++) {
     const file = table.slab.handleAt(index) as LuoFile;
     if (file !== NO_FILE && table.file(file) !== 0) hold(table.file(file) as FileHandle);

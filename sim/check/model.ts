@@ -11,93 +11,17 @@
  * A call that had not answered when the machine jumped may have happened or not: its session is uncertain.
  */
 
-import { Column, type Storage } from '../machine/column.ts';
+import type { Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
-import { PIECE_MASK } from '../machine/pool.ts';
 import type { Thread } from '../user/process.ts';
 import type { Verb } from '../user/program.ts';
+import { ABSENT, actorOf, LISTED, type Order, RETRIEVED, Side, stateOf } from './side.ts';
 import type { Violations } from './violation.ts';
-
-const ABSENT = 0;
-const LISTED = 1;
-const RETRIEVED = 2;
-
-/** Names in an order, by place; a name that went leaves its place empty. */
-export interface Order {
-  readonly length: number;
-  /** The name at a place, or -1 where it has gone. */
-  at(place: number): number;
-}
-
-/** Words of a name's row. */
-const ROW = 2;
-/** State in the low 2 bits, actor above. */
-const STATE = 0;
-const PLACE = 1;
-
-const stateOf = (entry: number): number => entry & 3;
-const actorOf = (entry: number): number => entry >>> 2;
 
 /** Who was told: a process, by its id, and the task in it. */
 interface Actor {
   readonly process: number;
   readonly task: number;
-}
-
-/** An ordered set of names with a state and an actor each. */
-class Side implements Stateful, Order {
-  /** Name ids in order; a name that went keeps its place until the side is cleared. */
-  readonly #order: Column;
-  /** By name. */
-  readonly #rows: Column;
-  length = 0;
-  count = 0;
-
-  constructor(storage: Storage, label: string) {
-    this.#order = new Column(storage, `${label} order`);
-    this.#rows = new Column(storage, `${label} names`, 2 ** 31 * ROW);
-    storage.journal.enlist(this);
-  }
-
-  /** State and actor of a name. */
-  entry(name: number): number {
-    return this.#rows.get(name * ROW + STATE);
-  }
-
-  add(name: number, actor: number): void {
-    const row = this.#rows.open(name * ROW, ROW);
-    const at = (name * ROW) & PIECE_MASK;
-    row[at + STATE] = (actor << 2) | LISTED;
-    row[at + PLACE] = this.length;
-    this.#order.set(this.length++, name);
-    this.count++;
-  }
-
-  setState(name: number, state: number, actor: number): void {
-    if (state === ABSENT) this.count--;
-    this.#rows.set(name * ROW + STATE, (actor << 2) | state);
-  }
-
-  at(place: number): number {
-    const name = this.#order.get(place);
-    const row = this.#rows.piece(name * ROW);
-    const at = (name * ROW) & PIECE_MASK;
-    return stateOf(row[at + STATE] as number) !== ABSENT && row[at + PLACE] === place ? name : -1;
-  }
-
-  clear(): void {
-    for (let place = 0; place < this.length; place++) this.#rows.set(this.#order.get(place) * ROW + STATE, 0);
-    this.length = 0;
-    this.count = 0;
-  }
-
-  capture(): unknown {
-    return [this.length, this.count];
-  }
-
-  reinstate(state: unknown): void {
-    [this.length, this.count] = state as [number, number];
-  }
 }
 
 type SideName = 'incoming' | 'outgoing';

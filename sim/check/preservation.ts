@@ -8,9 +8,10 @@
  * only the order within each task is a law. Names that were in flight at the jump may be there or not.
  */
 import type { SessionList } from '../luo/session_list.ts';
-import { NO_SESSION, type SessionTable } from '../luo/session_table.ts';
+import { NO_SESSION, OTHER_NAME, type SessionTable } from '../luo/session_table.ts';
 import type { NameBook } from '../user/names.ts';
-import type { Order, SessionModel } from './model.ts';
+import type { SessionModel } from './model.ts';
+import type { Order } from './side.ts';
 import type { Law, Violations } from './violation.ts';
 
 export interface PreservationParts {
@@ -73,12 +74,13 @@ function compare(
       violations.add(law, `"${names.text(name)}" was acknowledged and is not on the ${list.name} list`);
       return;
     }
-    if (!table.hasName(session, names.words(name), 0)) {
+    const next = table.nextIfNamed(session, names.words(name), 0);
+    if (next === OTHER_NAME) {
       const found = table.name(session);
       violations.add(law, `place ${place} of the ${list.name} list is "${found}", not "${names.text(name)}"`);
       return;
     }
-    session = table.next(session);
+    session = next;
     place++;
   }
   if (session !== NO_SESSION) {

@@ -132,6 +132,11 @@ export class Vfs implements Stateful {
     return this.#filp.isLive(file);
   }
 
+  /** Whether the file is there and has several references. */
+  isShared(file: FileHandle): boolean {
+    return this.#filp.isLive(file) && this.references(file) > 1;
+  }
+
   privateData(file: FileHandle): number {
     return this.#get(file, PRIVATE);
   }

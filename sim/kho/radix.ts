@@ -176,7 +176,7 @@ export function walkRadixTree(
     for (let slot = 0; slot < TABLE_SLOTS; slot++) {
       const low = page[slot * 2] as number;
       const high = page[slot * 2 + 1] as number;
-      if (low === 0 && high === 0) continue;
+      if ((low | high) === 0) continue;
       const child = (low >>> 0) + (high >>> 0) * 2 ** 32;
       const width = level === 1 ? BITMAP_BITS : TABLE_SLOTS;
       const result = descend(child, level - 1, (prefix + slot) * width);

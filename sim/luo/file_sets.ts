@@ -16,7 +16,7 @@ import type { FreeBlock } from '../kho/block_set.ts';
 import type { KhoBlockTable } from '../kho/block_table.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
-import { PIECE_MASK } from '../machine/pool.ts';
+import { PIECE_MASK, ZERO_PIECE } from '../machine/pool.ts';
 import { FileArray } from './file_array.ts';
 import { FileBlockSet } from './file_block_set.ts';
 import { FileChain } from './file_chain.ts';
@@ -31,6 +31,7 @@ const LISTED = 2;
 const COUNT = 3;
 const STORE = 5;
 const WORDS = 16;
+const INDEX_MASK = 0xffffff;
 assert(STORE + STORE_WORDS <= WORDS, 'a row has room for the words of a store');
 
 export class FileSets {
@@ -87,6 +88,11 @@ export class FileSets {
     const at = this.#sessions.slab.index(set) * WORDS;
     for (let word = 0; word < WORDS; word++) if (this.#rows.get(at + word) !== 0) return false;
     return true;
+  }
+
+  /** Whether nobody ever wrote to this set, nor to those around it: then it is blank. Quickly told, of any handle. */
+  isUntouched(set: SessionHandle): boolean {
+    return this.#rows.piece((set & INDEX_MASK) * WORDS) === ZERO_PIECE;
   }
 
   setCount(set: SessionHandle, count: number): void {

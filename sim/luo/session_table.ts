@@ -28,6 +28,8 @@ declare const brand: unique symbol;
 export type SessionHandle = number & { readonly [brand]: 'session' };
 
 export const NO_SESSION = 0 as SessionHandle;
+/** A session has another name than was thought. */
+export const OTHER_NAME = -1;
 
 /** sizeof(struct luo_session) is 160 to 168; kzalloc serves it from kmalloc-192. */
 export const SESSION_BYTES = 192;
@@ -179,6 +181,13 @@ export class SessionTable {
     return this.#sameName(this.slab.row(session), session & INDEX_MASK, words, at);
   }
 
+  /** Where a session has this name, up to its NUL: the one behind it on its list; else OTHER_NAME. */
+  nextIfNamed(session: SessionHandle, words: Int32Array, at: number): SessionHandle | typeof OTHER_NAME {
+    const row = this.slab.row(session);
+    if (!this.#sameName(row, session & INDEX_MASK, words, at)) return OTHER_NAME;
+    return row[this.slab.rowAt(session) + NEXT] as SessionHandle;
+  }
+
   /** The session with this slab index if it lives, is on this list and has this normalised name; else NO_SESSION. */
   listed(index: number, list: number, words: Int32Array): SessionHandle {
     const row = this.slab.objects.piece(index * ROW);
@@ -197,6 +206,14 @@ export class SessionTable {
 
   #sameName(row: Int32Array, index: number, words: Int32Array, at: number): boolean {
     const name = ((index * ROW) & PIECE_MASK) + NAME;
+    // Most names are the same and end in their first four words.
+    const fourth = row[name + 3] as number;
+    const differing =
+      ((row[name] as number) ^ (words[at] as number)) |
+      ((row[name + 1] as number) ^ (words[at + 1] as number)) |
+      ((row[name + 2] as number) ^ (words[at + 2] as number)) |
+      (fourth ^ (words[at + 3] as number));
+    if (differing === 0 && fourth >>> 24 === 0) return true;
     for (let k = 0; k < HEAD; k++) {
       const word = row[name + k] as number;
       if (word !== words[at + k]) return false;

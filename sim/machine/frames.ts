@@ -236,6 +236,21 @@ export class FrameTable implements Stateful {
     return NO_FRAME;
   }
 
+  /** The first frame from `pfn` on that is the head of a block or has something in its private word; NO_FRAME for none. */
+  nextUsed(pfn: number): Pfn {
+    for (let at = pfn; at < this.nr; ) {
+      const rows = this.rows(at as Pfn);
+      const end = Math.min(at - (at % PIECE_FRAMES) + PIECE_FRAMES, this.nr);
+      if (rows !== ZERO_PIECE) {
+        for (let i = rowOf(at); at < end; at++, i += 4) {
+          if (((rows[i] as number) | (rows[i + PRIVATE_HIGH] as number)) !== 0) return at as Pfn;
+        }
+      }
+      at = end;
+    }
+    return NO_FRAME;
+  }
+
   // For the allocator: nobody else changes the state of a frame. The blocks around a frame, up to the largest, lie in
   // one piece of the table; a caller that changes several opens it once.
 

@@ -105,7 +105,10 @@ export class Ram extends ByteMemory implements Undoable, Stateful {
     this.store32(address + 4, highWord(value));
   }
 
-  /** Where to read `n` words, from `viewAt` on: at once, before anything else is asked of memory. At most VIEW_WORDS. */
+  /**
+   * Where to read `n` words, from `viewAt` on: at once, before anything else is asked of memory. At most VIEW_WORDS. A
+   * whole piece is where they lie: what follows them there follows them in memory, too.
+   */
   view(address: number, n: number): Int32Array {
     if (!this.has(address, n * 4)) throw new PageFault(address);
     const at = (address & CHUNK_MASK) >>> 2;

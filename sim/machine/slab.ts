@@ -23,7 +23,7 @@
 import { assert } from '../base/assert.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { bytesOf, type Order, type Pfn, type Phys, roundUp } from '../base/units.ts';
-import { fillWords } from '../base/words.ts';
+import { countNegative, fillWords } from '../base/words.ts';
 import { Column, type Storage } from './column.ts';
 import { NO_FRAME } from './frames.ts';
 import type { Journal, Stateful } from './journal.ts';
@@ -263,7 +263,7 @@ export class SlabCache implements Stateful {
     for (let at = index << shift, end = (index + n) << shift; at < end; ) {
       const piece = this.objects.piece(at);
       const last = Math.min(end - (at & ~PIECE_MASK), PIECE_WORDS);
-      for (let i = at & PIECE_MASK; i < last; i += 1 << shift) live += (piece[i] as number) >>> 31;
+      live += countNegative(piece, at & PIECE_MASK, last, 1 << shift);
       at = (at & ~PIECE_MASK) + PIECE_WORDS;
     }
     return live;

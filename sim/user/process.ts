@@ -135,6 +135,18 @@ export class Process implements Stateful {
     return -1;
   }
 
+  /** Tells of the file behind every open descriptor, ascending. */
+  eachFile(tell: (file: FileHandle) => void): void {
+    for (let fd = 0; fd < this.#top; fd = (fd | PIECE_MASK) + 1) {
+      const words = this.#files.piece(fd);
+      const n = Math.min(this.#top - fd, words.length);
+      for (let i = 0; i < n; i++) {
+        const word = words[i] as number;
+        if (leadsOn(word)) tell((word & ~CLOSE_ON_EXEC) as FileHandle);
+      }
+    }
+  }
+
   capture(): unknown {
     const { limit, capable, slowPages, killed, threads } = this;
     return [this.#next, this.#top, this.open, this.alive, { limit, capable, slowPages, killed, threads }];

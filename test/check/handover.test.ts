@@ -83,6 +83,14 @@ describe('the handover holds', () => {
     expect(reported(handover(atJump(system)))).toEqual([]);
   });
 
+  it('whatever stands behind the word with the NUL of a name', () => {
+    const system = coldBoot();
+    create(system, 3);
+    const { ram } = atJump(system).kernel.machine;
+    for (const at of [4, 15, 16, 63]) ram.store8(slotPhys(system, 1) + at, 0x78);
+    expect(reported(handover(system))).toEqual([]);
+  });
+
   it('where KHO is off, there is none', () => {
     const system = bootOn(machineFor(), { options: { kho: false } });
     expect(reported(handover(system))).toEqual([]);
@@ -146,6 +154,12 @@ describe('the handover is broken by', () => {
       'files that a session does not have',
       (s) => store(s, slotPhys(s, 820) + 64, 0x4000),
       /"s820" has files there/,
+    ],
+    [
+      'a file that no slot knows of',
+      ({ luo: { files, sessions } }) =>
+        files.sets.append(sessions.table.next(sessions.outgoing.head), files.table.alloc(1, 0, 0, 0)),
+      /"s1" has files there: 0; and holds 1/,
     ],
     ['a number of files', (s) => store(s, slotPhys(s, 0) + 72, 1), /"s0" has files there/],
     [

@@ -341,6 +341,18 @@ describe('Laws', () => {
       expect(found).toEqual(sessions === 0 ? ['ownership', 'leak'] : ['ownership']);
     }
   });
+
+  it('count memory again at the end where anything was done since the last quiescence', () => {
+    const program: GenerationProgram = { revision: 'april-v1-p1', stages: [] };
+    const violations = reported((v) => {
+      const system = coldBoot();
+      const all = laws(v);
+      all.checkQuiescence(system, [], true);
+      inOwner(system, 'luo fdt');
+      all.checkFinished(system, program, []);
+    });
+    expect(violations.map(({ law }) => law)).toEqual(['ownership', 'leak']);
+  });
 });
 
 function inOwner({ kernel }: ReturnType<typeof coldBoot>, owner: string): void {

@@ -2,7 +2,8 @@
  * The reference model by itself: who was told what, what a second answer means, and what a mark brings back.
  */
 import { describe, expect, it } from 'vitest';
-import { type Order, SessionModel } from '../../sim/check/model.ts';
+import { SessionModel } from '../../sim/check/model.ts';
+import type { Order } from '../../sim/check/side.ts';
 import { Violations } from '../../sim/check/violation.ts';
 import { Journal } from '../../sim/machine/journal.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';

@@ -41,7 +41,24 @@ function expectSame(process: Process, model: readonly number[], limit: number): 
     expect([fd, process.nextOpen(fd)]).toEqual([fd, next]);
   }
   expect(process.open).toBe(model.filter((file) => file !== 0).length);
+  expect(filesOf(process)).toEqual(model.filter((file) => file > 0));
 }
+
+function filesOf(process: Process): number[] {
+  const files: number[] = [];
+  process.eachFile((file) => files.push(file));
+  return files;
+}
+
+it('tells of every open file, however many there are', () => {
+  const process = new Process(system, 'many');
+  const files = Array.from({ length: 40_000 }, (_, i) => (i % 3 === 0 ? 0 : i));
+  for (const file of files) {
+    const fd = process.reserveFd();
+    if (file !== 0) process.install(fd, file as FileHandle, file % 2 === 0);
+  }
+  expect(filesOf(process)).toEqual(files.filter((file) => file !== 0));
+});
 
 describe('descriptors', () => {
   it('are what an array of them is: the lowest free one, up to the limit', () => {
