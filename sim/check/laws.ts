@@ -37,8 +37,8 @@ export interface Deed {
 
 /** Objects of slabs up to which no quiescence is left out. */
 const FEW = 2 ** 18;
-/** Beyond: those that may be looked at for each call since the last time; a session is three. */
-const OBJECTS_PER_CALL = 6;
+/** Beyond: those that may be looked at for each call since the last time; a session that is open is three. */
+const OBJECTS_PER_CALL = 2;
 
 export class Laws {
   readonly #parts: PreservationParts;

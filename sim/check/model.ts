@@ -26,6 +26,11 @@ interface Actor {
 
 type SideName = 'incoming' | 'outgoing';
 
+/** Who follows sessions: an object, and no closure, which would be another one for every run. */
+interface Followers {
+  gone(side: SideName, name: number): void;
+}
+
 export class SessionModel implements Stateful {
   #outgoing: Side;
   #incoming: Side;
@@ -42,7 +47,7 @@ export class SessionModel implements Stateful {
   /** Names whose fate the jump, or an answer that could not be written, left open. */
   #uncertain: ReadonlySet<number> = new Set();
   /** Told of sessions that are finished or closed, of one kernel or the other. */
-  onGone: ((side: SideName, name: number) => void) | undefined;
+  files: Followers | undefined;
   /** By process and name, where there are several descriptors: whose session each leads to, the last one last. */
   #held: Map<string, readonly SideName[]> = new Map();
   /** Why the sessions of the previous kernel are lost, openly; undefined while they are not. */
@@ -225,7 +230,7 @@ export class SessionModel implements Stateful {
 
   #finished(name: number, process: number): void {
     const side = this.#side(name, process);
-    if (side !== undefined) this.onGone?.(side, name);
+    if (side !== undefined) this.files?.gone(side, name);
   }
 
   #closed(name: number, process: number): void {
@@ -233,7 +238,7 @@ export class SessionModel implements Stateful {
     if (side === undefined || this.#holdsMore(name, process, side)) return;
     if (side === 'incoming') this.#incoming.setState(name, ABSENT, 0);
     else this.#outgoing.setState(name, ABSENT, 0);
-    this.onGone?.(side, name);
+    this.files?.gone(side, name);
   }
 
   /** The last descriptor of the name goes; whether another one leads to its session. */
@@ -251,7 +256,7 @@ export class SessionModel implements Stateful {
       const name = this.#outgoing.at(place);
       if (name === -1 || this.#process(actorOf(this.#outgoing.entry(name))) !== process) continue;
       this.#outgoing.setState(name, ABSENT, 0);
-      this.onGone?.('outgoing', name);
+      this.files?.gone('outgoing', name);
     }
     for (let place = 0; place < this.#incoming.length; place++) {
       const name = this.#incoming.at(place);
@@ -259,7 +264,7 @@ export class SessionModel implements Stateful {
       const entry = this.#incoming.entry(name);
       if (stateOf(entry) !== RETRIEVED || this.#process(actorOf(entry)) !== process) continue;
       this.#incoming.setState(name, ABSENT, 0);
-      this.onGone?.('incoming', name);
+      this.files?.gone('incoming', name);
     }
   }
 

@@ -116,7 +116,7 @@ class Run implements Observer {
       () => this.#system as System,
     );
     request.machine.journal.enlist(this.#files);
-    this.#model.onGone = (side, name) => this.#files.gone(side, name);
+    this.#model.files = this.#files;
     this.#actions = new ActionLog(this.#machine.cpus);
     this.#violations.onFound = (violation) => this.#watcher?.broken?.(violation);
     this.#laws = new Laws({ model: this.#model, names: this.#names, violations: this.#violations });
