@@ -30,7 +30,8 @@ interface PointRecord {
 }
 
 const functions: string[] = [];
-const functionHashes: number[] = [];
+/** By function. A constant array, with room for more functions than there are: it is read at every trace event. */
+const functionHashes = new Int32Array(1024);
 const functionIds = new Map<string, KernelFunction>();
 const points: PointRecord[] = [];
 const pointIds = new Map<string, Point>();
@@ -47,8 +48,9 @@ export function kernelFunction(name: string): KernelFunction {
   const known = functionIds.get(name);
   if (known !== undefined) return known;
   const id = functions.length as KernelFunction;
+  assert(id < functionHashes.length, 'there is room for the hash of every function');
   functions.push(name);
-  functionHashes.push(nameHash(name));
+  functionHashes[id] = nameHash(name);
   functionIds.set(name, id);
   return id;
 }

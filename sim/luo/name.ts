@@ -86,8 +86,9 @@ export class NameHasher implements Name {
   set(words: Int32Array, at: number, cut = false): void {
     const own = this.words;
     const alike = cut ? NAME_WORDS - 1 : NAME_WORDS;
-    let k = 0;
-    let word = words[at] as number;
+    // No byte of a word is 0 that another one follows.
+    let k = this.length > SKIPPED && startsAlike(own, words, at) ? SKIPPED : 0;
+    let word = words[at + k] as number;
     while (word === own[k] && k < alike) {
       if (hasZero(word) || ++k === NAME_WORDS) return;
       word = words[at + k] as number;
@@ -111,6 +112,12 @@ export class NameHasher implements Name {
     this.place = placeOf(this.hash, k === 0 ? 0 : homeOf(states[k - 1] as number, own[k - 1] as number));
   }
 }
+
+/** Words that are compared at once. */
+const SKIPPED = 3;
+
+const startsAlike = (own: Int32Array, words: Int32Array, at: number): boolean =>
+  own[0] === words[at] && own[1] === words[at + 1] && own[2] === words[at + 2];
 
 const placeOf = (hash: number, home: number): number => (hash & 0xff000000) | (home & 0x00ffffff);
 

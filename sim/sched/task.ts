@@ -31,9 +31,10 @@ export class Task {
   /** Index of the CPU it runs on, for life. */
   readonly cpu: number;
   state: TaskState = 'runnable';
-  /** Locks held, oldest first, as pairs (lock, row), and the words of it in use: the array does not shrink. */
-  readonly #held: number[] = [];
-  #heldWords = 0;
+  /** The lock taken last, NO_LOCK where none is held; and those before it, oldest first, as pairs (lock, row). */
+  #last = NO_LOCK;
+  #lastRow = 0;
+  readonly #older: number[] = [];
   /** What a blocked task waits for. */
   waitsFor: LockId = NO_LOCK;
   waitsRow = 0;
@@ -53,47 +54,48 @@ export class Task {
 
   /** Locks held, oldest first, as pairs (lock, row). A lock held twice for reading stands twice. */
   get held(): readonly number[] {
-    return this.#held.slice(0, this.#heldWords);
+    return this.#last === NO_LOCK ? [] : [...this.#older, this.#last, this.#lastRow];
   }
 
   /** Holds these, as `held` had them. */
   reinstateHeld(held: readonly number[]): void {
-    this.#heldWords = 0;
+    this.#last = NO_LOCK;
+    this.#older.length = 0;
     for (let i = 0; i < held.length; i += 2) this.hold(held[i] as LockId, held[i + 1] as number);
   }
 
   /** Notes that the task holds a lock. Locks call this, nobody else. */
   hold(lock: LockId, row: number): void {
-    const n = this.#heldWords;
-    const held = this.#held;
-    if (n === held.length) held.push(lock, row);
-    else {
-      held[n] = lock;
-      held[n + 1] = row;
-    }
-    this.#heldWords = n + 2;
+    if (this.#last !== NO_LOCK) this.#older.push(this.#last, this.#lastRow);
+    this.#last = lock;
+    this.#lastRow = row;
   }
 
   /** Notes that the task no longer holds a lock. False if it did not: nothing changes then. */
   release(lock: LockId, row: number): boolean {
-    const i = this.#find(lock, row);
-    if (i < 0) return false;
-    const words = this.#heldWords - 2;
-    this.#heldWords = words;
-    // Mostly it is the one taken last.
-    if (i !== words) this.#held.copyWithin(i, i + 2, words + 2);
+    const older = this.#older;
+    if (lock !== this.#last || row !== this.#lastRow) {
+      const i = this.#findOlder(lock, row);
+      if (i >= 0) older.splice(i, 2);
+      return i >= 0;
+    }
+    this.#last = NO_LOCK;
+    if (older.length !== 0) {
+      this.#lastRow = older.pop() as number;
+      this.#last = older.pop() as LockId;
+    }
     return true;
   }
 
   holds(lock: LockId, row: number): boolean {
-    return this.#find(lock, row) >= 0;
+    return (lock === this.#last && row === this.#lastRow) || this.#findOlder(lock, row) >= 0;
   }
 
-  /** Where a lock stands, the one taken last; negative where it does not. */
-  #find(lock: LockId, row: number): number {
-    const held = this.#held;
-    let i = this.#heldWords - 2;
-    while (i >= 0 && (held[i] !== lock || held[i + 1] !== row)) i -= 2;
+  /** Where a lock stands before the last one, the latest first; negative where it does not. */
+  #findOlder(lock: LockId, row: number): number {
+    const older = this.#older;
+    let i = older.length - 2;
+    while (i >= 0 && (older[i] !== lock || older[i + 1] !== row)) i -= 2;
     return i;
   }
 }

@@ -94,6 +94,15 @@ describe('a session name', () => {
     );
   });
 
+  it('ends at its NUL, whatever stands behind it and however alike the one before it was', () => {
+    for (let length = 0; length < 20; length++) {
+      const hasher = new NameHasher();
+      const bytes = new Uint8Array(64).fill(0x61, 0, length);
+      hashed(words(bytes), hasher, true);
+      for (let at = length + 1; at < 64; at++) hashed(words(bytes.with(at, 0x62)), hasher, true);
+    }
+  });
+
   it('is cut, and not, whichever came before', () => {
     const hasher = new NameHasher();
     const full = words(new Uint8Array(64).fill(0x61));
