@@ -35,10 +35,8 @@ export interface Deed {
   readonly result: string;
 }
 
-/** Objects of slabs up to which no quiescence is left out. */
+/** Objects of slabs up to which no quiescence is left out; of more, no more are looked at than calls were made. */
 const FEW = 2 ** 18;
-/** Beyond: those that may be looked at for each call since the last time; a session that is open is three. */
-const OBJECTS_PER_CALL = 2;
 
 export class Laws {
   readonly #parts: PreservationParts;
@@ -90,7 +88,7 @@ export class Laws {
     const objects = kernel.slabs.reduce((sum, { live }) => sum + live, 0);
     const calls = callsOf(kernel) - this.#served;
     // Fewer than before: this kernel was rolled back since.
-    return objects <= this.#few || calls < 0 || calls * OBJECTS_PER_CALL >= objects;
+    return objects <= this.#few || calls < 0 || calls >= objects;
   }
 
   /** No task lives. `ordered`: no two created sessions at once, so acknowledgement and insertion came in the same order. */
