@@ -174,7 +174,7 @@ export class Ram extends ByteMemory implements Undoable, Stateful {
     const to = (address & CHUNK_MASK) >>> 2;
     const bytes = (n + m) * 4;
     if (!this.has(address, bytes)) throw new PageFault(address);
-    if ((address & 3) !== 0 || to + n + m > PIECE_WORDS) {
+    if ((address & 3) !== 0 || bytes === 0 || to + n + m > PIECE_WORDS) {
       this.storeWords(address, source, from, n);
       this.storeWords(address + n * 4, behind, at, m);
       return;

@@ -186,6 +186,16 @@ describe('examples', () => {
     }
   });
 
+  test('two runs without words write nothing, on a page that must not be written neither', () => {
+    const { ram } = machine(131072);
+    const told: Pfn[] = [];
+    ram.store32(4096, 5);
+    ram.guardPages(0 as Pfn, 2, true);
+    ram.onWildWrite = ({ pfn }) => told.push(pfn);
+    for (const at of [0, 4096]) ram.storeRuns(at, Int32Array.of(1), 0, 0, Int32Array.of(2), 0, 0);
+    expect([told, ram.load32(0), ram.load32(4096)]).toEqual([[], 0, 5]);
+  });
+
   test('the address of a fault is the one accessed', () => {
     const { ram } = machine(65536);
     expect(() => ram.load32(65534)).toThrow('unable to handle page fault for address: 0xfffe');
