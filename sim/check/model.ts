@@ -10,7 +10,6 @@
  *
  * A call that had not answered when the machine jumped may have happened or not: its session is uncertain.
  */
-
 import type { Storage } from '../machine/column.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { Thread } from '../user/process.ts';

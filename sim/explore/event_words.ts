@@ -1,11 +1,13 @@
 /*
  * What the words of a trace event mean, by kernel function. A function that is not listed has its words as they are.
  */
+
 import { errnoName } from '../base/errno.ts';
 import { functionName } from '../base/point.ts';
 import type { TraceEvent } from '../base/trace.ts';
 import type { Booting } from '../boot/boot.ts';
 import type { Owner } from '../machine/frames.ts';
+import { indexOf } from '../machine/slab_handle.ts';
 import { lockByHash, rowText, sessionText } from './kernel_words.ts';
 import type { EventWord } from './step_report.ts';
 
@@ -88,7 +90,7 @@ const TEXTS: Readonly<Record<Kind, (value: number, system: Booting, lock: number
   order: (order) => (order === -1 ? 'its own' : String(order)),
   owner: (owner, { kernel }) => kernel.frames.ownerName(owner as Owner),
   session: (session, system) => sessionText(system, session),
-  file: (file) => (file < 0 ? errnoName(file) : String(file & 0xffffff)),
+  file: (file) => (file < 0 ? errnoName(file) : String(indexOf(file))),
   lock: (hash, { kernel }) => lockByHash(kernel.sched.locks, hash),
   row: (row, system, lock) => rowText(system, lockByHash(system.kernel.sched.locks, lock), row),
   hash: (value) => hex(value >>> 0),

@@ -7,7 +7,7 @@ import type { FileHandle } from '../kernel/vfs.ts';
 import { EndlessWalk } from '../kho/radix.ts';
 import type { SessionHandle, SessionTable } from '../luo/session_table.ts';
 import { PageFault } from '../machine/page_fault.ts';
-import { UseAfterFree } from '../machine/slab.ts';
+import { indexOf, UseAfterFree } from '../machine/slab_handle.ts';
 import type { LockId, LockRegistry } from '../sched/lock.ts';
 
 /** What `read` answers, or what `otherwise` makes of a handle or an address that leads nowhere. */
@@ -32,7 +32,7 @@ export function sessionText({ luo }: Booting, session: number): string {
   if (luo === undefined || session === 0) return 'none';
   return ifSound(
     () => JSON.stringify(sessionName(luo.sessions.table, session as SessionHandle)),
-    () => `freed (${session & 0xffffff})`,
+    () => `freed (${indexOf(session)})`,
   );
 }
 
@@ -45,7 +45,7 @@ export function fileText(system: Booting, file: FileHandle): string {
       const session = luo.sessions.isSessionFile(file);
       return session ? `session ${sessionText(system, vfs.privateData(file))}` : vfs.kindName(file);
     },
-    () => `freed (${file & 0xffffff})`,
+    () => `freed (${indexOf(file)})`,
   );
 }
 

@@ -1,8 +1,8 @@
 /*
  * Inodes of shmem files: objects of the shmem_inode_cache slab, all of them in their rows.
  *
- *   row   the cache's word | size (2 words) | seals | mode | links, state | first folio + 1 | orders of folios | pages | holder of i_rwsem |
- *         struct files | writable shared mappings | owner | pages accounted for
+ *   row   the cache's word | size (2 words) | seals | mode | links, state | first folio + 1 | orders of folios | pages |
+ *         holder of i_rwsem | struct files | writable shared mappings | owner | pages accounted for
  *
  * state: the mapping is frozen (SHMEM_F_MAPPING_FROZEN), the order that folios are wanted in.
  */

@@ -7,7 +7,6 @@
  *
  * The last fput runs release. Files are records of the filp slab; a handle names one.
  */
-
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
@@ -17,6 +16,7 @@ import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
 import type { Stateful } from '../machine/journal.ts';
 import type { SlabCache } from '../machine/slab.ts';
+import { indexOf } from '../machine/slab_handle.ts';
 import type { Task } from '../sched/task.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -53,7 +53,6 @@ const SELDOM = 3;
 const POS = 0;
 /** The dentry, exclusive or with the file: allocated and freed together, they mostly have the same handle. */
 const DENTRY = 2;
-const INDEX_MASK = 0xffffff;
 
 // Flags of open(2) that a file keeps.
 export const O_RDONLY = 0;
@@ -123,7 +122,7 @@ export class Vfs implements Stateful {
     row[at + PRIVATE] = privateData;
     row[at + STATE] = (kind << 24) | 1;
     row[at + FLAGS] = O_RDWR;
-    if (dentry !== file) this.#seldom.set((file & INDEX_MASK) * SELDOM + DENTRY, dentry ^ file);
+    if (dentry !== file) this.#seldom.set(indexOf(file) * SELDOM + DENTRY, dentry ^ file);
     return file as FileHandle;
   }
 
@@ -215,7 +214,7 @@ export class Vfs implements Stateful {
   free(file: FileHandle): void {
     assert(this.references(file) === 0, 'a file in use is freed');
     this.#kernel.charge(STEP.fileFree, 1);
-    this.#dentries.free(this.#seldom.get((file & INDEX_MASK) * SELDOM + DENTRY) ^ file);
+    this.#dentries.free(this.#seldom.get(indexOf(file) * SELDOM + DENTRY) ^ file);
     this.#filp.free(file);
   }
 

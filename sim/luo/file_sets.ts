@@ -9,6 +9,7 @@
  *
  * The kernel looks for a token along the list; here the answer is found at once and the walk is charged.
  */
+
 import { assert } from '../base/assert.ts';
 import { fromWords, highWord } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -17,6 +18,7 @@ import type { KhoBlockTable } from '../kho/block_table.ts';
 import type { Column } from '../machine/column.ts';
 import { STEP } from '../machine/cpu.ts';
 import { PIECE_MASK, ZERO_PIECE } from '../machine/pool.ts';
+import { indexOf } from '../machine/slab_handle.ts';
 import { FileArray } from './file_array.ts';
 import { FileBlockSet } from './file_block_set.ts';
 import { FileChain } from './file_chain.ts';
@@ -31,7 +33,6 @@ const LISTED = 2;
 const COUNT = 3;
 const STORE = 5;
 const WORDS = 16;
-const INDEX_MASK = 0xffffff;
 assert(STORE + STORE_WORDS <= WORDS, 'a row has room for the words of a store');
 
 export class FileSets {
@@ -92,7 +93,7 @@ export class FileSets {
 
   /** Whether nobody ever wrote to this set, nor to those around it: then it is blank. Quickly told, of any handle. */
   isUntouched(set: SessionHandle): boolean {
-    return this.#rows.piece((set & INDEX_MASK) * WORDS) === ZERO_PIECE;
+    return this.#rows.piece(indexOf(set) * WORDS) === ZERO_PIECE;
   }
 
   setCount(set: SessionHandle, count: number): void {

@@ -1,8 +1,9 @@
 /*
  * struct luo_file, of which there may be millions: an object of the luo_file slab, all of it in its row.
  *
- *   row   the cache's word, next, prev (list links), set (the session), position in the list, token (2 words), struct file, handler + 1,
- *         serialized_data (2 words), private_data, retrieve_status, holder of luo_file.mutex, id (2 words)
+ *   row   the cache's word, next, prev (list links), set (the session), position in the list, token (2 words),
+ *         struct file, handler + 1, serialized_data (2 words), private_data, retrieve_status,
+ *         holder of luo_file.mutex, id (2 words)
  *
  * A file set is appended to at its end, and taken from at its end or all at once: so the position of a file in its list
  * is a number it keeps, and tells what a search for its token would have walked.

@@ -46,42 +46,12 @@ export class NameMap implements Stateful {
 
   /** The session of this name, or NO_SESSION. */
   find({ words, place }: Name): SessionHandle {
-    const slots = this.#slots;
-    const mask = this.#mask;
-    let slot = place & mask;
-    let piece = slots.piece(slot);
-    for (;;) {
-      const entry = piece[slot & PIECE_MASK] as number;
-      if (entry === EMPTY) return NO_SESSION;
-      if (((entry ^ place) & TAG) === 0) {
-        const session = this.#table.listed((entry & INDEX) - 1, this.#list, words);
-        if (session !== NO_SESSION) return session;
-      }
-      slot = (slot + 1) & mask;
-      if ((slot & PIECE_MASK) === 0) piece = slots.piece(slot);
-    }
+    return this.#search(place, words, NO_SESSION);
   }
 
   /** Another session on the list that has a session's name, or NO_SESSION. */
   findNameOf(session: SessionHandle, place: number): SessionHandle {
-    const slots = this.#slots;
-    const mask = this.#mask;
-    let slot = place & mask;
-    let piece = slots.piece(slot);
-    for (;;) {
-      const entry = piece[slot & PIECE_MASK] as number;
-      if (entry === EMPTY) {
-        this.#sought = place;
-        this.#end = slot;
-        return NO_SESSION;
-      }
-      if (((entry ^ place) & TAG) === 0) {
-        const found = this.#table.listed((entry & INDEX) - 1, this.#list, this.#table.named(session));
-        if (found !== NO_SESSION) return found;
-      }
-      slot = (slot + 1) & mask;
-      if ((slot & PIECE_MASK) === 0) piece = slots.piece(slot);
-    }
+    return this.#search(place, undefined, session);
   }
 
   /** Adds a session that was put on the list, which begins with `first` and has `live` sessions now. */
@@ -114,6 +84,29 @@ export class NameMap implements Stateful {
       slot = (slot + 1) & this.#mask;
     }
     this.#used++;
+  }
+
+  /** The session of a name, or NO_SESSION. The name is given, or a session's: its words are seldom looked at. */
+  #search(place: number, words: Int32Array | undefined, named: SessionHandle): SessionHandle {
+    const slots = this.#slots;
+    const mask = this.#mask;
+    let slot = place & mask;
+    let piece = slots.piece(slot);
+    for (;;) {
+      const entry = piece[slot & PIECE_MASK] as number;
+      if (entry === EMPTY) {
+        this.#sought = place;
+        this.#end = slot;
+        return NO_SESSION;
+      }
+      if (((entry ^ place) & TAG) === 0) {
+        const name = words ?? this.#table.named(named);
+        const session = this.#table.listed((entry & INDEX) - 1, this.#list, name);
+        if (session !== NO_SESSION) return session;
+      }
+      slot = (slot + 1) & mask;
+      if ((slot & PIECE_MASK) === 0) piece = slots.piece(slot);
+    }
   }
 
   /** New slots, with the sessions that are on the list. */

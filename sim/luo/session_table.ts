@@ -10,7 +10,6 @@
  * The rest of a name lies in a column beside the rows, which shorter names never touch. A session is named by its slab
  * handle; a handle that outlives its record is a use after free.
  */
-
 import { assert } from '../base/assert.ts';
 import { copyEight, copyWords } from '../base/words.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -20,6 +19,7 @@ import { PIECE_MASK } from '../machine/pool.ts';
 import type { Ram } from '../machine/ram.ts';
 import { RowWord } from '../machine/row_word.ts';
 import type { SlabCache } from '../machine/slab.ts';
+import { indexOf } from '../machine/slab_handle.ts';
 import { MutexColumn } from '../sched/mutex.ts';
 import { NAME_WORDS, NameHasher, nameText } from './name.ts';
 
@@ -35,7 +35,6 @@ export const OTHER_NAME = -1;
 export const SESSION_BYTES = 192;
 
 const ROW = 16;
-const INDEX_MASK = 0xffffff;
 const NEXT = 1;
 const PREV = 2;
 const STATE = 3;
@@ -85,7 +84,7 @@ export class SessionTable {
     row[to + HASH] = name.hash;
     row[to + PLACE] = name.place;
     copyEight(row, to + NAME, name.words, 0);
-    if (name.length > HEAD) this.#tails.setRun((session & INDEX_MASK) * TAIL, name.words, HEAD, TAIL);
+    if (name.length > HEAD) this.#tails.setRun(indexOf(session) * TAIL, name.words, HEAD, TAIL);
     return session;
   }
 
@@ -164,7 +163,7 @@ export class SessionTable {
     const row = this.slab.row(session);
     const from = this.slab.rowAt(session) + NAME;
     copyWords(words, at, row, from, HEAD);
-    const tail = (session & INDEX_MASK) * TAIL;
+    const tail = indexOf(session) * TAIL;
     copyWords(words, at + HEAD, this.#tails.piece(tail), tail & PIECE_MASK, TAIL);
   }
 
@@ -172,19 +171,19 @@ export class SessionTable {
   storeName(session: SessionHandle, ram: Ram, address: number): void {
     const row = this.slab.row(session);
     const at = this.slab.rowAt(session) + NAME;
-    const tail = (session & INDEX_MASK) * TAIL;
+    const tail = indexOf(session) * TAIL;
     ram.storeRuns(address, row, at, HEAD, this.#tails.piece(tail), tail & PIECE_MASK, TAIL);
   }
 
   /** Whether this is the name of a session, up to its NUL. */
   hasName(session: SessionHandle, words: Int32Array, at: number): boolean {
-    return this.#sameName(this.slab.row(session), session & INDEX_MASK, words, at);
+    return this.#sameName(this.slab.row(session), indexOf(session), words, at);
   }
 
   /** Where a session has this name, up to its NUL: the one behind it on its list; else OTHER_NAME. */
   nextIfNamed(session: SessionHandle, words: Int32Array, at: number): SessionHandle | typeof OTHER_NAME {
     const row = this.slab.row(session);
-    if (!this.#sameName(row, session & INDEX_MASK, words, at)) return OTHER_NAME;
+    if (!this.#sameName(row, indexOf(session), words, at)) return OTHER_NAME;
     return row[this.slab.rowAt(session) + NEXT] as SessionHandle;
   }
 

@@ -7,7 +7,6 @@
  * Untouched words read as 0 and cost nothing; a word that is touched costs its piece, and a pointer for every piece
  * below it.
  */
-
 import { assert, unreachable } from '../base/assert.ts';
 import { copyWords, fillWords } from '../base/words.ts';
 import type { Journal, Undoable } from './journal.ts';

@@ -12,7 +12,6 @@
  * kexec image landing in scratch): its untouched pages read as a pattern of the region's seed and their address.
  * Accesses outside RAM raise a PageFault, which the running kernel turns into an oops.
  */
-
 import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../base/limits.ts';
 import { fromWords, highWord, type Pfn, type Phys, physOf } from '../base/units.ts';

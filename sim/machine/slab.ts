@@ -1,7 +1,6 @@
 /*
  * Slab caches: kernel objects of one kind on real frames. Linux 6.19 to 7.3 (SLUB).
  *
- *   handle    30 .. 24 generation (1..127) | 23 .. 0 index; never 0
  *   index     slab number * objects per slab + place in the slab
  *
  *   row of an object      its word | words of whoever made the cache, which has it all in one place
@@ -28,6 +27,7 @@ import { Column, type Storage } from './column.ts';
 import { NO_FRAME } from './frames.ts';
 import type { Journal, Stateful } from './journal.ts';
 import { PIECE_MASK, PIECE_WORDS, ZERO_PIECE } from './pool.ts';
+import { GENERATION_MASK, GENERATION_ONE, INDEX_BITS, INDEX_MASK, UseAfterFree } from './slab_handle.ts';
 import { slabOrder } from './slab_order.ts';
 
 /** Where a cache gets its frames. */
@@ -37,26 +37,9 @@ export interface PageSource {
   freePages(pfn: Pfn, order: Order): void;
 }
 
-/** A handle whose object was freed was used, or freed again. */
-export class UseAfterFree extends Error {
-  override readonly name = 'UseAfterFree';
-  readonly cache: string;
-  readonly handle: number;
-
-  constructor(cache: string, handle: number, what: 'use after free' | 'double free') {
-    super(`${what} of ${cache} object ${handle & INDEX_MASK}`);
-    this.cache = cache;
-    this.handle = handle;
-  }
-}
-
 /** POISON_FREE, in every byte. */
 export const POISON = 0x6b6b6b6b;
 
-const INDEX_BITS = 24;
-const INDEX_MASK = (1 << INDEX_BITS) - 1;
-const GENERATION_MASK = 127 << INDEX_BITS;
-const GENERATION_ONE = 1 << INDEX_BITS;
 const LIVE = 1 << 31;
 const LINK_MASK = INDEX_MASK;
 

@@ -4,7 +4,6 @@
  *
  *   id   pattern with %d: (index of the pattern + 1) << 24 | number     plain name: its index
  */
-
 import { assert } from '../base/assert.ts';
 import { NAME_WORDS } from '../luo/name.ts';
 import { ArgumentBuffer } from './buffer.ts';

@@ -2,7 +2,6 @@
  * A caller's memory: what an ioctl's argument pointer points at. Bytes beyond `readable` fault when they are read,
  * beyond `writable` when they are written.
  */
-
 import { ERRNO } from '../base/errno.ts';
 import { definePoint } from '../base/point.ts';
 import type { Scheduler } from '../sched/scheduler.ts';

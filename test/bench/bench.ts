@@ -6,7 +6,9 @@
  *
  * Every sample is a process of its own with a few cycles: the first is cold (compiler and page faults included), the last
  * warm. Beside the floor that is the second. Beside naive it is the fourth: a million sessions are over before the
- * compiler is, which works on through most of a second cycle, of either program. All have the engine's settings of long runs (commands/engine.ts), as `luosim stress` does. The programs take turns. With the defaults it takes about four minutes on a quiet machine.
+ * compiler is, which works on through most of a second cycle, of either program. All have the engine's settings of long
+ * runs (commands/engine.ts), as `luosim stress` does. The programs take turns. With the defaults it takes about four
+ * minutes on a quiet machine.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

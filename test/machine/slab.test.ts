@@ -9,7 +9,8 @@ import type { Column, Storage } from '../../sim/machine/column.ts';
 import { Journal, type Mark } from '../../sim/machine/journal.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
 import { RowWord } from '../../sim/machine/row_word.ts';
-import { POISON, SlabCache, UseAfterFree } from '../../sim/machine/slab.ts';
+import { POISON, SlabCache } from '../../sim/machine/slab.ts';
+import { UseAfterFree } from '../../sim/machine/slab_handle.ts';
 
 const INDEX_MASK = 2 ** 24 - 1;
 
