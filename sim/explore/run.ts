@@ -281,7 +281,6 @@ class Run implements Observer {
 
   #world(system: System): World {
     const find = (name: string): Process | undefined => this.#processes.get(name)?.[0];
-    system.vfs.capable = ({ name }) => find(name)?.capable !== false;
     return {
       system,
       device: new LiveUpdateDevice(system),

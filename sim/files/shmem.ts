@@ -55,7 +55,7 @@ export class Shmem {
     this.#vfs = vfs;
     this.inodes = new InodeTable(kernel);
     this.cache = new PageCache(kernel, this.inodes);
-    this.accounts = new ShmemAccounts(kernel, vfs, this.inodes, overcommit);
+    this.accounts = new ShmemAccounts(kernel, this.inodes, overcommit);
     this.kind = vfs.registerKind({
       name: 'shmem',
       release: (_task, _file, inode) => {

@@ -10,7 +10,6 @@
 import type { Order } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Overcommit } from '../kernel/overcommit.ts';
-import type { Vfs } from '../kernel/vfs.ts';
 import type { InodeHandle, InodeTable } from './shmem_inode.ts';
 
 /** Who answers for blocks. */
@@ -23,13 +22,11 @@ export interface BlockCharges {
 
 export class ShmemAccounts {
   readonly #kernel: Kernel;
-  readonly #vfs: Vfs;
   readonly #inodes: InodeTable;
   readonly #overcommit: Overcommit;
 
-  constructor(kernel: Kernel, vfs: Vfs, inodes: InodeTable, overcommit: Overcommit) {
+  constructor(kernel: Kernel, inodes: InodeTable, overcommit: Overcommit) {
     this.#kernel = kernel;
-    this.#vfs = vfs;
     this.#inodes = inodes;
     this.#overcommit = overcommit;
   }
@@ -39,7 +36,7 @@ export class ShmemAccounts {
    * @kernel shmem_inode_acct_blocks @simplified no mount has a limit of its own, and nobody a quota
    */
   mayAdd(pages: number, mapped = 0): boolean {
-    return this.#overcommit.enough(pages, this.#vfs.capable(this.#kernel.sched.current), mapped);
+    return this.#overcommit.enough(pages, this.#kernel.sched.current.cred.capable, mapped);
   }
 
   /** The same, once more when what was taken behind the inode's back is accounted for. */

@@ -70,8 +70,6 @@ export class Vfs implements Stateful {
   readonly #kinds: FileOperations[] = [];
   /** fs.file-max: struct files that may exist without CAP_SYS_ADMIN. */
   fileMax: number;
-  /** Whether the task may exceed it; agents are root unless the user floor says otherwise. */
-  capable: (task: Task) => boolean = () => true;
 
   constructor(kernel: Kernel, fileMax: number) {
     this.#kernel = kernel;
@@ -107,7 +105,7 @@ export class Vfs implements Stateful {
    */
   allocFile(task: Task, kind: number, privateData: number): FileHandle | number {
     assert(kind < this.#kinds.length, 'a file is of a kind');
-    if (this.#filp.live >= this.fileMax && !this.capable(task)) return -ERRNO.ENFILE;
+    if (this.#filp.live >= this.fileMax && !task.cred.capable) return -ERRNO.ENFILE;
     this.#kernel.charge(STEP.fileAlloc, 1);
     if (this.#kernel.machine.decisions.fails(ALLOC_FILE)) return -ERRNO.ENOMEM;
     const dentry = this.#dentries.alloc();
@@ -117,7 +115,7 @@ export class Vfs implements Stateful {
       this.#dentries.free(dentry);
       return -ERRNO.ENOMEM;
     }
-    const row = this.#filp.newRow(file);
+    const row = this.#filp.row(file);
     const at = this.#filp.rowAt(file);
     row[at + PRIVATE] = privateData;
     row[at + STATE] = (kind << 24) | 1;

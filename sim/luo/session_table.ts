@@ -79,7 +79,7 @@ export class SessionTable {
     this.#kernel.charge(STEP.slabAlloc, 1);
     const session = this.slab.alloc() as SessionHandle;
     if (session === NO_SESSION) return NO_SESSION;
-    const row = this.slab.newRow(session);
+    const row = this.slab.row(session);
     const to = this.slab.rowAt(session);
     row[to + HASH] = name.hash;
     row[to + PLACE] = name.place;
@@ -118,7 +118,7 @@ export class SessionTable {
     const at = this.slab.rowAt(session);
     row[at + PREV] = tail;
     row[at + STATE] = ((row[at + STATE] as number) & RETRIEVED) | (list << LIST_SHIFT) | position;
-    if (tail !== NO_SESSION) this.slab.set(tail, NEXT, session);
+    if (tail !== NO_SESSION) this.slab.setBeside(tail, NEXT, session);
   }
 
   /** Takes a session off its list: its neighbours know each other, and it knows none. */
@@ -127,8 +127,8 @@ export class SessionTable {
     const at = this.slab.rowAt(session);
     const next = row[at + NEXT] as SessionHandle;
     const prev = row[at + PREV] as SessionHandle;
-    if (prev !== NO_SESSION) this.slab.set(prev, NEXT, next);
-    if (next !== NO_SESSION) this.slab.set(next, PREV, prev);
+    if (prev !== NO_SESSION) this.slab.setBeside(prev, NEXT, next);
+    if (next !== NO_SESSION) this.slab.setBeside(next, PREV, prev);
     row[at + NEXT] = NO_SESSION;
     row[at + PREV] = NO_SESSION;
     row[at + STATE] = ((row[at + STATE] as number) & RETRIEVED) | (ON_NO_LIST << LIST_SHIFT);

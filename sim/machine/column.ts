@@ -28,6 +28,9 @@ export class Column implements Undoable {
   readonly #end: number;
   /** Up to the last one that was written; ZERO_PIECE where nothing was. Never empty: that would be another kind of array. */
   readonly #pieces: Int32Array[] = [ZERO_PIECE];
+  /** The piece that was looked for last, and its number: most looks are for the same again. */
+  #last: Int32Array = ZERO_PIECE;
+  #lastNumber = 0;
 
   /** `words` bounds the index. */
   constructor(storage: Storage, name: string, words = 2 ** 31) {
@@ -58,9 +61,8 @@ export class Column implements Undoable {
 
   /** The piece that holds word `i`, for reading runs that do not cross a piece. */
   piece(i: number): Int32Array {
-    const p = i >>> PIECE_SHIFT;
-    const pieces = this.#pieces;
-    return p < pieces.length ? (pieces[p] as Int32Array) : ZERO_PIECE;
+    if (i >>> PIECE_SHIFT !== this.#lastNumber) this.#find(i >>> PIECE_SHIFT);
+    return this.#last;
   }
 
   /** The piece that holds words i..i+n-1, which do not cross a piece, for writing them: they are logged now. */
@@ -99,6 +101,13 @@ export class Column implements Undoable {
       this.#storage.pool.give(piece);
     }
     this.#pieces.length = 0;
+    this.#last = ZERO_PIECE;
+  }
+
+  #find(p: number): void {
+    const pieces = this.#pieces;
+    this.#last = p < pieces.length ? (pieces[p] as Int32Array) : ZERO_PIECE;
+    this.#lastNumber = p;
   }
 
   #openSlowly(i: number, n: number): Int32Array {
@@ -123,6 +132,8 @@ export class Column implements Undoable {
   #materialise(p: number): Int32Array {
     const piece = this.#storage.pool.take();
     this.#pieces[p] = piece;
+    this.#lastNumber = p;
+    this.#last = piece;
     return piece;
   }
 }

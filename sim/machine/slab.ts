@@ -89,6 +89,9 @@ export class SlabCache implements Stateful {
   #freeNumber = 0;
   /** Slab numbers ever used. */
   #numbers = 0;
+  /** A handle that was looked at last, and lives, and the piece that has its row; 0 for none. */
+  #known = 0;
+  #knownRow: Int32Array = ZERO_PIECE;
 
   /**
    * `objectBytes` is the size of the real struct; `rowWords` what is kept of it in a row, a power of two with word 0;
@@ -154,14 +157,15 @@ export class SlabCache implements Stateful {
     this.#counts = free === 0 ? counts + 1 + USED_ONE : counts + 1;
     if (free !== 0) this.#free = word & LINK_MASK;
     if ((counts & IN_USE_MASK) + 1 === this.objectsPerSlab) this.#retire();
-    if (word === 0) {
-      // Never used: what it contains is zero.
-      objects[at] = LIVE | GENERATION_ONE;
-      return GENERATION_ONE | index;
+    let generation = GENERATION_ONE;
+    if (word !== 0) {
+      generation = word & GENERATION_MASK;
+      this.#fill(index, objects, 0);
     }
-    const generation = word & GENERATION_MASK;
-    this.#fill(index, objects, 0);
+    // What was never used is zero.
     objects[at] = LIVE | generation;
+    this.#known = generation | index;
+    this.#knownRow = objects;
     return generation | index;
   }
 
@@ -177,6 +181,7 @@ export class SlabCache implements Stateful {
     if (this.objects.get(index << shift) !== (LIVE | generation)) {
       throw new UseAfterFree(this.name, handle, 'double free');
     }
+    if (handle === this.#known) this.#known = 0;
     const objects = this.objects.open(index << shift, 1 << shift);
     this.#fill(index, objects, POISON);
     this.live--;
@@ -192,16 +197,17 @@ export class SlabCache implements Stateful {
 
   /** Index of a live object; throws UseAfterFree if it is not live. */
   index(handle: number): number {
-    if (!this.isLive(handle)) this.#used(handle);
+    this.row(handle);
     return handle & INDEX_MASK;
   }
 
-  /** The piece of `objects` that has the row of a live object, for reading, from rowAt on; throws UseAfterFree. */
+  /**
+   * The piece of `objects` that has the row of a live object from rowAt on, for reading; for writing too where `alloc` has
+   * just given the handle, and logged it. Throws UseAfterFree.
+   */
   row(handle: number): Int32Array {
-    const i = (handle & INDEX_MASK) << this.#rowShift;
-    const piece = this.objects.piece(i);
-    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) this.#used(handle);
-    return piece;
+    if (handle !== this.#known) this.#look(handle);
+    return this.#knownRow;
   }
 
   rowAt(handle: number): number {
@@ -215,11 +221,6 @@ export class SlabCache implements Stateful {
     return this.objects.open(((handle & INDEX_MASK) << this.#rowShift) + word, n);
   }
 
-  /** The same where `alloc` has just given the handle: it logged all of the row. */
-  newRow(handle: number): Int32Array {
-    return this.objects.piece((handle & INDEX_MASK) << this.#rowShift);
-  }
-
   /** A word of the row of a live object; throws UseAfterFree, as the next two do. */
   get(handle: number, word: number): number {
     return this.row(handle)[this.rowAt(handle) + word] as number;
@@ -227,6 +228,13 @@ export class SlabCache implements Stateful {
 
   set(handle: number, word: number, value: number): void {
     this.openRow(handle, word, 1)[this.rowAt(handle) + word] = value;
+  }
+
+  /** The same beside another object that was looked at last, and is next: that one stays at hand. */
+  setBeside(handle: number, word: number, value: number): void {
+    const piece = this.#find(handle);
+    const i = ((handle & INDEX_MASK) << this.#rowShift) + word;
+    (this.#journal.depth === 0 ? piece : this.objects.open(i, 1))[i & PIECE_MASK] = value;
   }
 
   /** Whether the word was `from`; then it is `to`. */
@@ -301,6 +309,7 @@ export class SlabCache implements Stateful {
       this.#freeNumber,
       this.#numbers,
     ] = state as [number, number, number, number, number, number, number, number, number, number];
+    this.#known = 0;
   }
 
   /**
@@ -356,9 +365,18 @@ export class SlabCache implements Stateful {
     return free;
   }
 
-  /** A handle was used that is not live. */
-  #used(handle: number): never {
-    throw new UseAfterFree(this.name, handle, 'use after free');
+  #look(handle: number): void {
+    this.#knownRow = this.#find(handle);
+    this.#known = handle;
+  }
+
+  #find(handle: number): Int32Array {
+    const i = (handle & INDEX_MASK) << this.#rowShift;
+    const piece = this.objects.piece(i);
+    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) {
+      throw new UseAfterFree(this.name, handle, 'use after free');
+    }
+    return piece;
   }
 
   /** Makes `word` of all that an object contains. Its own word too: whoever calls sets that one. */

@@ -22,6 +22,14 @@ export type TaskId = number & { readonly [brand]: 'task' };
 
 export type TaskState = 'runnable' | 'blocked' | 'finished' | 'dead';
 
+/** Whose rights a task has: a process's. */
+export interface Credentials {
+  /** root's, with every capability. */
+  readonly capable: boolean;
+}
+
+const ROOT: Credentials = { capable: true };
+
 /** No lock: what `waitsFor` is while a task waits for none. */
 export const NO_LOCK = -1 as LockId;
 
@@ -30,6 +38,7 @@ export class Task {
   readonly name: string;
   /** Index of the CPU it runs on, for life. */
   readonly cpu: number;
+  cred = ROOT;
   state: TaskState = 'runnable';
   /** The lock taken last, NO_LOCK where none is held; and those before it, oldest first, as pairs (lock, row). */
   #last = NO_LOCK;

@@ -152,6 +152,7 @@ export class Agent implements Iterator<Point, number, void> {
     this.#process = process;
     this.#dropped = this.#thread.dropped;
     process.threads++;
+    task.cred = process;
     this.#memory = memory;
     this.#actions = actions;
     this.#action = actions[0];

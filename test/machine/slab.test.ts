@@ -87,8 +87,9 @@ class World {
     expect(this.live.has(handle)).toBe(false);
     expect(this.row(this.cache.index(handle))).toEqual(Array(8).fill(0));
     for (let k = 0; k < RECORD; k++) this.record.set(this.cache.index(handle) * RECORD + k, value);
-    this.cache.openRow(handle, 1, 2).fill(value, this.cache.rowAt(handle) + 1, this.cache.rowAt(handle) + 3);
-    new RowWord(this.cache, 3).set(handle, value);
+    this.cache.openRow(handle, 1, 1)[this.cache.rowAt(handle) + 1] = value;
+    new RowWord(this.cache, 2).set(handle, value);
+    this.cache.setBeside(handle, 3, value);
     this.live.set(handle, value);
     return handle;
   }
@@ -96,7 +97,10 @@ class World {
   free(which: number): void {
     const handle = [...this.live.keys()][which % (this.live.size || 1)];
     if (handle === undefined) return;
+    // It is the object looked at last, or is not.
+    if (which % 2 === 0) this.cache.row(handle);
     this.cache.free(handle);
+    expect(() => this.cache.row(handle)).toThrow(UseAfterFree);
     this.live.delete(handle);
     this.dead.push(handle);
     expect(this.row(handle & INDEX_MASK)).toEqual(Array(8).fill(POISON));
@@ -150,6 +154,7 @@ class World {
       expect(() => word.get(handle)).toThrow(UseAfterFree);
       expect(() => word.set(handle, 1)).toThrow(UseAfterFree);
       expect(() => word.replace(handle, POISON, 1)).toThrow(UseAfterFree);
+      expect(() => cache.setBeside(handle, 1, 1)).toThrow(UseAfterFree);
       expect(() => cache.physOf(handle)).toThrow(UseAfterFree);
       expect(() => cache.free(handle)).toThrow(UseAfterFree);
     }
@@ -240,6 +245,10 @@ describe('laws', () => {
             if (to === undefined) continue;
             world.storage.journal.rollback(to.mark);
             marks.length = to.mark.depth;
+            const younger = [...world.live.keys()].filter((handle) => !to.live.has(handle));
+            for (const handle of younger.reverse()) {
+              expect(() => world.cache.row(handle)).toThrow(UseAfterFree);
+            }
             world.live.clear();
             for (const [handle, value] of to.live) world.live.set(handle, value);
             world.dead.length = to.dead;
@@ -254,6 +263,18 @@ describe('laws', () => {
 });
 
 describe('examples', () => {
+  test('every way to write a word of a row is rolled back', () => {
+    const { cache, storage } = new World(512);
+    const handle = cache.alloc();
+    const mark = storage.journal.mark();
+    cache.set(handle, 1, 7);
+    cache.setBeside(handle, 2, 7);
+    expect(cache.replace(handle, 3, 0, 7)).toBe(true);
+    expect([1, 2, 3].map((word) => cache.get(handle, word))).toEqual([7, 7, 7]);
+    storage.journal.rollback(mark);
+    expect([1, 2, 3].map((word) => cache.get(handle, word))).toEqual([0, 0, 0]);
+  });
+
   test('the object freed last is allocated next, under another handle', () => {
     const world = new World(512);
     const handles = Array.from({ length: 5 }, () => world.cache.alloc());

@@ -141,7 +141,10 @@ export class Caller {
   /** Runs one call in a task of its own, with what it defers to its return. It holds no lock then. */
   call(body: (thread: Thread) => Answer): number {
     const { system, process } = this;
-    const result = inTask(system, (task) => whole(system, task, new Thread(task, process), body));
+    const result = inTask(system, (task) => {
+      task.cred = process;
+      return whole(system, task, new Thread(task, process), body);
+    });
     const { sched } = system.kernel;
     const held = result === undefined ? [] : (sched.tasks.at(-1)?.held ?? []);
     if (held.length > 0) throw new Error(`the call left a lock held: ${sched.locks.name(held[0] as LockId)}`);
