@@ -50,14 +50,14 @@ export class NameMap implements Stateful {
   }
 
   /** Another session on the list that has a session's name, or NO_SESSION. */
-  findNameOf(session: SessionHandle, place: number): SessionHandle {
-    return this.#search(place, undefined, session);
+  findNameOf(session: SessionHandle): SessionHandle {
+    return this.#search(this.#table.place(session), undefined, session);
   }
 
   /** Adds a session that was put on the list, which begins with `first` and has `live` sessions now. */
-  add(session: SessionHandle, place: number, first: SessionHandle, live: number): void {
+  add(session: SessionHandle, first: SessionHandle, live: number): void {
     const mask = this.#mask;
-    if ((this.#used + 1) * 2 <= mask + 1) this.#put(session, place);
+    if ((this.#used + 1) * 2 <= mask + 1) this.#put(session);
     // Twice the size where the sessions of the list need it; else only what was left behind goes.
     else this.#rebuild(live * 4 > mask + 1 ? mask * 2 + 1 : mask, first);
   }
@@ -78,7 +78,8 @@ export class NameMap implements Stateful {
     this.#end = NOWHERE;
   }
 
-  #put(session: SessionHandle, place: number): void {
+  #put(session: SessionHandle): void {
+    const place = this.#table.place(session);
     let slot = this.#end !== NOWHERE && this.#sought === place ? this.#end : place & this.#mask;
     while (!this.#slots.replace(slot, EMPTY, (place & TAG) | ((session & INDEX) + 1))) {
       slot = (slot + 1) & this.#mask;
@@ -116,7 +117,7 @@ export class NameMap implements Stateful {
     this.#slots = new Column(this.#storage, this.#label, mask + 1);
     this.#used = 0;
     this.#end = NOWHERE;
-    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#put(s, this.#table.place(s));
+    for (let s = first; s !== NO_SESSION; s = this.#table.next(s)) this.#put(s);
     // A mark may still need it.
     if (this.#storage.journal.depth === 0) old.dispose();
   }

@@ -349,10 +349,9 @@ export class LuoSessions {
 
   #link(task: Task, list: SessionList, session: SessionHandle, room: number): number {
     const hash = this.table.hash(session);
-    const place = this.table.place(session);
     let err = room;
-    if (err === 0 && list.taken(session, hash, place)) err = -ERRNO.EEXIST;
-    if (err === 0) err = list.append(session, place);
+    if (err === 0 && list.taken(session)) err = -ERRNO.EEXIST;
+    if (err === 0) err = list.append(session);
     this.#kernel.trace.event(INSERT, session, hash, err);
     list.rwsem.unlockWrite(task);
     return err;

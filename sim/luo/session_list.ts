@@ -67,22 +67,19 @@ export class SessionList implements Stateful, IndexedList {
     return found;
   }
 
-  /**
-   * Whether the name, of this hash and place, of a session that is to join the list is found to be taken; some designs
-   * look later.
-   */
-  taken(session: SessionHandle, hash: number, place = this.table.place(session)): boolean {
-    const found = this.#names.findNameOf(session, place);
+  /** Whether the name of a session that is to join the list is found to be taken; some designs look later. */
+  taken(session: SessionHandle): boolean {
+    const found = this.#names.findNameOf(session);
     if (this.#looksLater) {
       if (found !== NO_SESSION) this.#duplicates++;
       return false;
     }
-    this.#index.search(found, hash);
+    this.#index.search(found, this.table.hash(session));
     return found !== NO_SESSION;
   }
 
-  /** list_add_tail; count++: 0, or -ENOMEM where the index has no room. `place` is that of its name. */
-  append(session: SessionHandle, place = this.table.place(session)): number {
+  /** list_add_tail; count++: 0, or -ENOMEM where the index has no room. */
+  append(session: SessionHandle): number {
     const err = this.#index.add?.(session) ?? 0;
     if (err !== 0) return err;
     const { table } = this;
@@ -91,7 +88,7 @@ export class SessionList implements Stateful, IndexedList {
     if (this.tail === NO_SESSION) this.head = session;
     this.tail = session;
     this.count++;
-    this.#names.add(session, place, this.head, this.count);
+    this.#names.add(session, this.head, this.count);
     return 0;
   }
 

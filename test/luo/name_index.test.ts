@@ -82,7 +82,7 @@ class World {
   /** Whether the name of a session that is to join is found to be taken. */
   isTaken(i: number): boolean {
     const session = this.table.alloc(wordsOf(i), 0);
-    return this.list.taken(session, this.table.hash(session));
+    return this.list.taken(session);
   }
 
   remove(i: number): void {
