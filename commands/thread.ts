@@ -20,7 +20,7 @@ import {
   simulate,
   type Violation,
 } from '../sim/index.ts';
-import { expectLongRuns } from './engine.ts';
+import { expectCalls } from './engine.ts';
 
 export const WORD = { stop: 0, row: 1, calls: 2, ms: 3 } as const;
 export const SHARED_BYTES = 16;
@@ -59,8 +59,8 @@ class Stopped extends Error {}
 
 /** The whole of the thread: every input, one after the other, on the same memory. */
 export function runThread(): void {
-  expectLongRuns();
   const { inputs, shared } = workerData as ThreadData;
+  expectCalls(inputs.reduce((sum, input) => sum + callsOf(input), 0));
   const meter = new Meter(new Int32Array(shared));
   const pool = new PiecePool();
   const watcher = { broken: (violation: Violation): void => post({ kind: 'broken', violation }) };
@@ -74,6 +74,13 @@ export function runThread(): void {
     if (!(error instanceof Stopped)) throw error;
   }
 }
+
+/** Calls that its agents make about names. */
+const callsOf = ({ program }: RunInput): number =>
+  program.generations
+    .flatMap(({ stages }) => stages.flat())
+    .flatMap(({ actions }) => actions)
+    .reduce((sum, action) => sum + ('names' in action ? action.names.count : 0), 0);
 
 const post = (message: Message): void => parentPort?.postMessage(message);
 
