@@ -20,6 +20,7 @@ import {
   SMALL,
   start,
 } from './support/cli.ts';
+import { some } from './support/seed.ts';
 
 beforeAll(checkBuilt);
 afterAll(cleanUp);
@@ -56,7 +57,7 @@ describe('RAM files', () => {
     }
     damaged.foreign = readFileSync(process.execPath).subarray(0, 100_000);
     damaged['the licence'] = readFileSync(join(ROOT, 'LICENSE'));
-    const refusals = Object.entries(damaged).map(([what, bytes]) => {
+    const refusals = some(Object.entries(damaged)).map(([what, bytes]) => {
       const file = `${what.replaceAll(' ', '_')}.damaged`;
       writeFileSync(at(file), bytes);
       return expectRefused(
