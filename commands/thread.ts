@@ -13,6 +13,8 @@
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import {
+  type Action,
+  type GenerationProgram,
   PiecePool,
   type Progress,
   type RunInput,
@@ -60,7 +62,7 @@ class Stopped extends Error {}
 /** The whole of the thread: every input, one after the other, on the same memory. */
 export function runThread(): void {
   const { inputs, shared } = workerData as ThreadData;
-  expectCalls(inputs.reduce((sum, input) => sum + callsOf(input), 0));
+  expectCalls(callsOf(inputs.flatMap(({ program }) => program.generations.flatMap(actionsOf))));
   const meter = new Meter(new Int32Array(shared));
   const pool = new PiecePool();
   const watcher = { broken: (violation: Violation): void => post({ kind: 'broken', violation }) };
@@ -75,12 +77,13 @@ export function runThread(): void {
   }
 }
 
-/** Calls that its agents make about names. */
-const callsOf = ({ program }: RunInput): number =>
-  program.generations
-    .flatMap(({ stages }) => stages.flat())
-    .flatMap(({ actions }) => actions)
-    .reduce((sum, action) => sum + ('names' in action ? action.names.count : 0), 0);
+/** What the agents of a kernel do. */
+export const actionsOf = ({ stages }: GenerationProgram): Action[] =>
+  stages.flat().flatMap(({ actions }) => actions);
+
+/** Calls that it takes: one for each name, or one. */
+export const callsOf = (actions: readonly Action[]): number =>
+  actions.reduce((sum, action) => sum + ('names' in action ? action.names.count : 1), 0);
 
 const post = (message: Message): void => parentPort?.postMessage(message);
 

@@ -12,6 +12,8 @@ import type { Moment } from '../reports/progress.ts';
 import { momentLine } from '../reports/progress.ts';
 import type { RunInput, RunResult, Violation } from '../sim/index.ts';
 import {
+  actionsOf,
+  callsOf,
   type Message,
   type RowFigures,
   type RowName,
@@ -172,7 +174,6 @@ class Watch {
 
 /** Calls that the program has in a phase of a kernel; 0 of one that is not made of calls. */
 function callsWanted(input: RunInput | undefined, { generation, phase }: RowName): number {
-  const tasks = input?.program.generations[generation]?.stages.flat() ?? [];
-  const actions = tasks.flatMap((task) => task.actions).filter((action) => action.do === phase);
-  return actions.reduce((sum, action) => sum + ('names' in action ? action.names.count : 1), 0);
+  const kernel = input?.program.generations[generation];
+  return kernel === undefined ? 0 : callsOf(actionsOf(kernel).filter((action) => action.do === phase));
 }

@@ -158,11 +158,11 @@ export class SlabCache implements Stateful {
     if (free !== 0) this.#free = word & LINK_MASK;
     if ((counts & IN_USE_MASK) + 1 === this.objectsPerSlab) this.#retire();
     let generation = GENERATION_ONE;
+    // What was never used is zero.
     if (word !== 0) {
       generation = word & GENERATION_MASK;
       this.#fill(index, objects, 0);
     }
-    // What was never used is zero.
     objects[at] = LIVE | generation;
     this.#known = generation | index;
     this.#knownRow = objects;
@@ -230,7 +230,7 @@ export class SlabCache implements Stateful {
     this.openRow(handle, word, 1)[this.rowAt(handle) + word] = value;
   }
 
-  /** The same beside another object that was looked at last, and is next: that one stays at hand. */
+  /** The same for a neighbour of the object that was looked at last, which stays at hand. */
   setBeside(handle: number, word: number, value: number): void {
     const piece = this.#find(handle);
     const i = ((handle & INDEX_MASK) << this.#rowShift) + word;
