@@ -63,10 +63,12 @@ export interface Name {
   /** 32 bits: the MurmurHash3 mix. */
   readonly hash: number;
   /**
-   * Where a map of 2^n slots begins to look for it, in the low n bits: names that differ in their last byte alone are
-   * neighbours within 16 slots, which are one line of a cache. The upper 8 bits, those of the hash, tell neighbours apart.
+   * Where a map of 2^n slots begins to look for it, in the low n bits. A number at the end of a name counts: behind
+   * `vm-7` lies `vm-8`, and who goes through them in order goes through memory in order.
    */
   readonly place: number;
+  /** Odd; how far on a map looks, each time that a slot is another's: the same for about a thousand numbers. */
+  readonly stride: number;
 }
 
 /**
@@ -76,11 +78,15 @@ export interface Name {
 export class NameHasher implements Name {
   readonly words = new Int32Array(NAME_WORDS);
   hash = avalanche(SEED);
-  place = placeOf(this.hash, 0);
+  place = avalanche(SEED);
+  stride = strideOf(this.place, 0);
   /** Words up to the first that is 0. */
   length = 0;
   /** State of the hash before each word. */
   readonly #states = new Int32Array(NAME_WORDS + 1).fill(SEED, 0, 1);
+  /** The same before the decimal digits that stand there, and their value, modulo 2^32. */
+  readonly #stems = new Int32Array(NAME_WORDS + 1).fill(SEED, 0, 1);
+  readonly #numbers = new Int32Array(NAME_WORDS + 1);
 
   /** Takes 64 bytes up to their NUL; `cut`: at most 63, as strscpy into name[64] does. */
   set(words: Int32Array, at: number, cut = false): void {
@@ -94,22 +100,37 @@ export class NameHasher implements Name {
       word = words[at + k] as number;
     }
     const states = this.#states;
+    const stems = this.#stems;
+    const numbers = this.#numbers;
     let h = states[k] as number;
+    let stem = stems[k] as number;
+    let number = numbers[k] as number;
     for (;;) {
       if (cut && k === NAME_WORDS - 1) word &= 0x00ffffff;
       const ends = hasZero(word);
       if (ends) word = maskBehindNul(word);
       if (word === 0) break;
       own[k] = word;
+      // The last byte that is not 0 comes to the top.
+      const ending = word << (Math.clz32(word) & ~7);
+      const digits = digitsOf(ending);
+      const before = digits * 8 + (Math.clz32(word) & ~7);
+      const above = before === 32 ? Math.imul(number, POWERS[digits] as number) : 0;
+      number = (above + numberIn(ending, digits)) | 0;
+      if (before !== 32) stem = mixWord(h, word & (-1 >>> before));
       h = mixWord(h, word);
       states[++k] = h;
+      stems[k] = stem;
+      numbers[k] = number;
       if (ends || k === NAME_WORDS) break;
       word = words[at + k] as number;
     }
     for (let rest = k; rest < this.length; rest++) own[rest] = 0;
     this.length = k;
     this.hash = avalanche(h);
-    this.place = placeOf(this.hash, k === 0 ? 0 : homeOf(states[k - 1] as number, own[k - 1] as number));
+    const start = avalanche(stem);
+    this.place = (start + number) | 0;
+    this.stride = strideOf(start, number);
   }
 }
 
@@ -119,13 +140,26 @@ const SKIPPED = 3;
 const startsAlike = (own: Int32Array, words: Int32Array, at: number): boolean =>
   own[0] === words[at] && own[1] === words[at + 1] && own[2] === words[at + 2];
 
-const placeOf = (hash: number, home: number): number => (hash & 0xff000000) | (home & 0x00ffffff);
+/** Of bits that slots of a small map do not show: names that meet in one go apart. */
+const strideOf = (start: number, number: number): number =>
+  (Math.imul(start ^ (start >>> 16) ^ Math.imul(number >>> TOGETHER, 0x85ebca6b), 0x9e3779b1) >>> 8) | 1;
+/** The numbers that go the same way: 2^10. No map is smaller, so that no two of them begin at one slot. */
+const TOGETHER = 10;
 
-/** A home from the last word of a name that is not 0, and the state before it. */
-function homeOf(state: number, last: number): number {
-  const shift = (31 - Math.clz32(last)) & ~7;
-  const h = avalanche(mixWord(state, last & ~(0xff << shift)));
-  return (h << 4) | (((last >>> shift) ^ (h >>> 28)) & 15);
+const POWERS = [1, 10, 100, 1000, 10_000];
+
+/** How many decimal digits stand at the end of four bytes, 0 to 4. */
+function digitsOf(word: number): number {
+  const values = word ^ 0x30303030;
+  return Math.clz32((((values & 0x7f7f7f7f) + 0x76767676) | values) & 0x80808080) >>> 3;
+}
+
+/** The value of the last `digits` of four bytes. */
+function numberIn(word: number, digits: number): number {
+  const values = digits === 0 ? 0 : (word ^ 0x30303030) & (-1 << (32 - digits * 8));
+  return (
+    (values >>> 24) + ((values >>> 16) & 0xff) * 10 + ((values >>> 8) & 0xff) * 100 + (values & 0xff) * 1000
+  );
 }
 
 function mixWord(h: number, word: number): number {

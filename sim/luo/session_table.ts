@@ -4,7 +4,7 @@
  *
  *   row   0 the cache's word | 1 next | 2 prev (list links)
  *         3 state: 31 retrieved | 30, 29 list | 27 .. 0 position (for counting hops)
- *         4 holder of session.mutex | 5 hash of the name | 6 its place in a map (name.ts) | 7 -
+ *         4 holder of session.mutex | 5 hash of the name | 6 its place in a map and 7 its stride (name.ts)
  *         8 .. 15 bytes 0 to 31 of name[64], which is truncated to 63 bytes and NUL
  *
  * The rest of a name lies in a column beside the rows, which shorter names never touch. A session is named by its slab
@@ -41,6 +41,7 @@ const STATE = 3;
 const MUTEX = 4;
 const HASH = 5;
 const PLACE = 6;
+const STRIDE = 7;
 const NAME = 8;
 /** Words of a name in its row: eight. */
 const HEAD = ROW - NAME;
@@ -83,6 +84,7 @@ export class SessionTable {
     const to = this.slab.rowAt(session);
     row[to + HASH] = name.hash;
     row[to + PLACE] = name.place;
+    row[to + STRIDE] = name.stride;
     copyEight(row, to + NAME, name.words, 0);
     if (name.length > HEAD) this.#tails.setRun(indexOf(session) * TAIL, name.words, HEAD, TAIL);
     return session;
@@ -147,9 +149,14 @@ export class SessionTable {
     return this.slab.get(session, HASH);
   }
 
-  /** Where maps look for the name. */
+  /** Where maps begin to look for the name. */
   place(session: SessionHandle): number {
     return this.slab.get(session, PLACE);
+  }
+
+  /** How far on they look, each time. */
+  stride(session: SessionHandle): number {
+    return this.slab.get(session, STRIDE);
   }
 
   /** The words of a name, to be looked at at once: there is one such array. */

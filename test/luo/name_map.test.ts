@@ -3,18 +3,20 @@
  * list with and without being freed, and are rolled back.
  */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Kernel } from '../../sim/kernel/kernel.ts';
 import { NAME_WORDS, NameHasher } from '../../sim/luo/name.ts';
 import { SessionList } from '../../sim/luo/session_list.ts';
 import { NO_SESSION, type SessionHandle, SessionTable } from '../../sim/luo/session_table.ts';
+import { Column } from '../../sim/machine/column.ts';
 import { putName } from '../support/names.ts';
 import { bareKernel } from '../support/system.ts';
 
 /** Names of 63 bytes that differ in their last word only, or anywhere. */
-function nameOf(i: number): Int32Array {
+const nameOf = (i: number): Int32Array => nameFrom(i % 2 === 0 ? String(i).padStart(63, '-') : `s${i}`);
+
+function nameFrom(text: string): Int32Array {
   const words = new Int32Array(NAME_WORDS);
-  const text = i % 2 === 0 ? String(i).padStart(63, '-') : `s${i}`;
   putName(words, 0, new TextEncoder().encode(text));
   return words;
 }
@@ -197,7 +199,7 @@ describe('the sessions of two lists', () => {
     }
   });
 
-  it('are found in the first slots where their place is the last, of the map or of a piece, at every size', () => {
+  it('are found where their place is the last, of the map or of a piece, and the same, at every size', () => {
     const { table, lists } = makeLists();
     const [list] = lists;
     const hasher = new NameHasher();
@@ -208,12 +210,34 @@ describe('the sessions of two lists', () => {
     }
     const sessions = names.map((name) => table.alloc(name, 0));
     for (const session of sessions) list.append(session);
-    // At last there are more names than pieces: one begins at the end of a piece and lies in the next.
     for (const more of [0, 600, 1200, 20_000]) {
       list.expect(more);
       expect(names.map((name) => list.scan(name, 0))).toEqual(sessions);
       expect(names.map((name) => list.taken(table.alloc(name, 0)))).toEqual(names.map(() => true));
     }
+  });
+
+  it('are found within a few slots, numbered by one stem or by many, in large steps, or not', () => {
+    const get = vi.spyOn(Column.prototype, 'get');
+    const read = (): number =>
+      (get.mock.contexts as Column[]).filter(({ name }) => name === 'outgoing names').length;
+    for (const [shape, most] of [
+      [(i: number) => `many-test-${i}`, 1],
+      [(i: number) => `vm-${i % 40}-${i}`, 3],
+      [(i: number) => `${i % 7000}-${i % 3}`, 3],
+      [(i: number) => `${i}-session`, 3],
+      [(i: number) => `page ${i * 65_536}`, 4],
+    ] as const) {
+      const { table, lists } = makeLists();
+      const [list] = lists;
+      const names = Array.from({ length: 12_000 }, (_, i) => nameFrom(shape(i)));
+      const sessions = names.map((name) => table.alloc(name, 0));
+      for (const session of sessions) list.append(session);
+      get.mockClear();
+      expect(names.map((name) => list.scan(name, 0))).toEqual(sessions);
+      expect(read() / names.length).toBeLessThanOrEqual(most);
+    }
+    get.mockRestore();
   });
 
   it('are found behind index 65,535, too', () => {
