@@ -19,8 +19,9 @@ export const order = (n: number): Order => n as Order;
 
 export const physOf = (frame: Pfn): Phys => (frame * PAGE_SIZE) as Phys;
 export const pfnOf = (address: Phys): Pfn => Math.floor(address / PAGE_SIZE) as Pfn;
-export const pagesOf = (o: Order): number => 2 ** o;
-export const bytesOf = (o: Order): number => PAGE_SIZE * 2 ** o;
+/** An order read from memory may be of any size. All others are small, and a power is a call. */
+export const pagesOf = (o: Order): number => (o < 31 ? 1 << o : 2 ** o);
+export const bytesOf = (o: Order): number => PAGE_SIZE * pagesOf(o);
 
 /** Smallest order whose block holds `bytes`. @kernel get_order */
 export function orderOf(bytes: number): Order {

@@ -80,6 +80,8 @@ export class FileSets {
   count(set: SessionHandle): number {
     const i = this.#sessions.slab.index(set) * WORDS;
     const row = this.#rows.piece(i);
+    // Not out of a cache line for each session that has no file.
+    if (row === ZERO_PIECE) return 0;
     const at = (i & PIECE_MASK) + COUNT;
     return fromWords(row[at] as number, row[at + 1] as number);
   }
