@@ -9,6 +9,7 @@ export abstract class ByteMemory {
   abstract load32(address: number): number;
   abstract store32(address: number, word: number): void;
   abstract loadWords(address: number, target: Int32Array, at: number, n: number): void;
+  abstract storeWords(address: number, source: Int32Array, from: number, n: number): void;
 
   load8(address: number): number {
     if (!this.has(address, 1)) throw new PageFault(address);
@@ -35,6 +36,8 @@ export abstract class ByteMemory {
 
   storeBytes(address: number, source: Uint8Array): void {
     if (!this.has(address, source.length)) throw new PageFault(address);
-    for (let i = 0; i < source.length; i++) this.store8(address + i, source[i] as number);
+    const whole = (address & 3) === 0 ? source.length >>> 2 : 0;
+    if (whole > 0) this.storeWords(address, new Int32Array(source.slice(0, whole * 4).buffer), 0, whole);
+    for (let i = whole * 4; i < source.length; i++) this.store8(address + i, source[i] as number);
   }
 }

@@ -34,7 +34,7 @@ const ABSENT_DIRECTORY: Chunk[] = new Array<Chunk>(DIRECTORY_PIECES).fill(ABSENT
 export class Chunks {
   /** Numbers in order of materialisation. */
   readonly numbers: number[] = [];
-  #directories: Chunk[][];
+  readonly #directories: Chunk[][];
 
   constructor(ramBytes: number) {
     const directories = Math.ceil(ramBytes / (CHUNK_BYTES * DIRECTORY_PIECES));
@@ -87,6 +87,6 @@ export class Chunks {
   }
 
   dispose(): void {
-    this.#directories = [];
+    this.#directories.length = 0;
   }
 }

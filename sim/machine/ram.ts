@@ -142,7 +142,7 @@ export class Ram extends ByteMemory implements Undoable, Stateful {
   }
 
   /** Writes `n` words to an aligned address. */
-  storeWords(address: number, source: Int32Array, from: number, n: number): void {
+  override storeWords(address: number, source: Int32Array, from: number, n: number): void {
     if (!this.has(address, n * 4)) throw new PageFault(address);
     if ((address & 3) !== 0) {
       for (let k = 0; k < n; k++) this.store32(address + k * 4, source[from + k] as number);
