@@ -10,7 +10,7 @@
  * Costs a look at every frame of the table that was ever touched, and nothing for the rest; no object per block but
  * those of the free lists.
  */
-import type { Pfn } from '../base/units.ts';
+import { type Order, type Pfn, pagesOf } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import {
   BLOCK_ORDER_MAX,
@@ -38,7 +38,7 @@ export class Tally {
 
   add(pfn: number, order: number): void {
     this.blocks++;
-    this.pages += 2 ** order;
+    this.pages += pagesOf(order as Order);
     this.hash = (this.hash + blockHash(pfn, order)) | 0;
   }
 
@@ -195,7 +195,7 @@ class Count implements Census {
     const order = stateOrder(state);
     if (stateIsFree(state)) {
       this.free.add(pfn, order);
-      this.#cover(pfn, pfn + 2 ** order, 'a free block', order);
+      this.#cover(pfn, pfn + pagesOf(order as Order), 'a free block', order);
     } else if (stateIsAllocated(state)) {
       this.allocated.add(pfn, order);
       const owner: Owner = this.#frames.ownerOf(pfn as Pfn);
@@ -206,7 +206,7 @@ class Count implements Census {
       }
       tally.add(pfn, order);
       this.#onAllocated?.(pfn as Pfn, order, owner);
-      this.#cover(pfn, pfn + 2 ** order, 'an allocated block', order);
+      this.#cover(pfn, pfn + pagesOf(order as Order), 'an allocated block', order);
     } else {
       this.#fault(
         `frame 0x${pfn.toString(16)} is neither free nor allocated: state 0x${(state >>> 0).toString(16)}`,
@@ -221,7 +221,7 @@ class Count implements Census {
     }
     this.stamped.add(pfn, order);
     if (this.someStamped.length < KEPT_MAX) this.someStamped.push(hexBlock(pfn, order));
-    this.#cover(pfn, pfn + 2 ** order, 'a stamped block', order);
+    this.#cover(pfn, pfn + pagesOf(order as Order), 'a stamped block', order);
   }
 
   /** Accounts for [start, end); what lies before it and is not accounted for is a hole. */
