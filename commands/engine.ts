@@ -15,16 +15,9 @@ const INLINED = 4000;
  */
 const SELDOM = 0.001;
 
-/**
- * Bytecodes that a function runs before it is compiled; 132 KiB of them if nothing is said. What is called for each block
- * and not for each session is not worth compiling with so much inlined.
- */
-const BUDGET = 400_000;
-
 /** So many calls of agents are to come in this process. */
 export function expectCalls(calls: number): void {
   if (calls < MANY) return;
   setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${INLINED}`);
   setFlagsFromString(`--min-inlining-frequency=${SELDOM}`);
-  setFlagsFromString(`--interrupt-budget=${BUDGET}`);
 }
