@@ -220,7 +220,7 @@ export class SessionTable {
       ((row[name + 2] as number) ^ (words[at + 2] as number)) |
       (fourth ^ (words[at + 3] as number));
     if (differing === 0 && fourth >>> 24 === 0) return true;
-    for (let k = 0; k < HEAD; k++) {
+    for (let k = differing === 0 ? 4 : 0; k < HEAD; k++) {
       const word = row[name + k] as number;
       if (word !== words[at + k]) return false;
       if (word >>> 24 === 0) return true;

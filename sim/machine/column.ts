@@ -31,6 +31,8 @@ export class Column implements Undoable {
   /** The piece that was looked for last, and its number: most looks are for the same again. */
   #last: Int32Array = ZERO_PIECE;
   #lastNumber = 0;
+  /** Whether nothing was ever written. */
+  blank = true;
 
   /** `words` bounds the index. */
   constructor(storage: Storage, name: string, words = 2 ** 31) {
@@ -131,6 +133,7 @@ export class Column implements Undoable {
 
   #materialise(p: number): Int32Array {
     const piece = this.#storage.pool.take();
+    this.blank = false;
     this.#pieces[p] = piece;
     this.#lastNumber = p;
     this.#last = piece;

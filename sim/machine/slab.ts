@@ -386,7 +386,8 @@ export class SlabCache implements Stateful {
     const records = this.#records;
     for (let k = 0; k < records.length; k++) {
       const { column, words, sparse } = records[k] as Records;
-      if (!sparse || column.piece(index * words) !== ZERO_PIECE) column.fill(index * words, words, word);
+      if (sparse && (column.blank || column.piece(index * words) === ZERO_PIECE)) continue;
+      column.fill(index * words, words, word);
     }
   }
 
