@@ -37,7 +37,12 @@ export abstract class ByteMemory {
   storeBytes(address: number, source: Uint8Array): void {
     if (!this.has(address, source.length)) throw new PageFault(address);
     const whole = (address & 3) === 0 ? source.length >>> 2 : 0;
-    if (whole > 0) this.storeWords(address, new Int32Array(source.slice(0, whole * 4).buffer), 0, whole);
+    if (whole > 0) {
+      // A copy: `source` may be a part of any buffer, at any place.
+      const words = new Int32Array(whole);
+      new Uint8Array(words.buffer).set(source.subarray(0, whole * 4));
+      this.storeWords(address, words, 0, whole);
+    }
     for (let i = whole * 4; i < source.length; i++) this.store8(address + i, source[i] as number);
   }
 }
