@@ -192,12 +192,6 @@ export class Agent implements Iterator<Point, number, void> {
     if (--process.threads === 0 && process.alive) this.#call = exitProcess(this.#world.system, task, process);
   }
 
-  /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
-  #returned(value: number): void {
-    if (this.#dropping || this.#dying || this.#dropped.length > 0) this.#settle(value);
-    else this.#answered(value);
-  }
-
   /** Drops what the call let go, waiting where a file has to wait; the call may be the exit of a killed agent. */
   #settle(value: number): void {
     const dropped = this.#dropped;
@@ -211,7 +205,7 @@ export class Agent implements Iterator<Point, number, void> {
     }
     this.#dropping = false;
     if (this.#dying) this.#observer.answered(this.#thread, 'exit', -1, this.#answer);
-    else this.#answered(this.#answer);
+    else this.#returned(this.#answer);
   }
 
   #begin(action: Action): void {
@@ -313,7 +307,12 @@ export class Agent implements Iterator<Point, number, void> {
     return this.#device.ioctl(this.#thread, fd, LIVEUPDATE_SESSION_FINISH, argument);
   }
 
-  #answered(result: number): void {
+  /** The kernel part of a call is over; files it let go are dropped before user mode sees the answer. */
+  #returned(result: number): void {
+    if (this.#dropping || this.#dying || this.#dropped.length > 0) {
+      this.#settle(result);
+      return;
+    }
     const thread = this.#thread;
     const kind = this.#kind;
     const name = thread.calling;
