@@ -112,12 +112,13 @@ export class NameHasher implements Name {
       if (word === 0) break;
       own[k] = word;
       // The last byte that is not 0 comes to the top.
-      const ending = word << (Math.clz32(word) & ~7);
+      const unused = Math.clz32(word) & ~7;
+      const ending = word << unused;
       const digits = digitsOf(ending);
-      const before = digits * 8 + (Math.clz32(word) & ~7);
-      const above = before === 32 ? Math.imul(number, POWERS[digits] as number) : 0;
+      const beyondStem = digits * 8 + unused;
+      const above = beyondStem === 32 ? Math.imul(number, POWERS[digits] as number) : 0;
       number = (above + numberIn(ending, digits)) | 0;
-      if (before !== 32) stem = mixWord(h, word & (-1 >>> before));
+      if (beyondStem !== 32) stem = mixWord(h, word & (-1 >>> beyondStem));
       h = mixWord(h, word);
       states[++k] = h;
       stems[k] = stem;

@@ -130,6 +130,7 @@ describe('price lists', () => {
       for (const price of Object.values(nsPerStep)) expect(Number.isInteger(price) && price >= 0).toBe(true);
     }
     for (const kind of STEP_KINDS) expect(SOURCES[kind]).not.toBe('');
+    expect(STEP_KINDS.map((kind) => STEP[kind])).toEqual([...STEP_KINDS.keys()]);
   });
 
   it('let memory be slow under dram only', () => {

@@ -340,6 +340,26 @@ describe('examples', () => {
     expect(cache.alloc()).not.toBe(0);
   });
 
+  test('a sparse record is poisoned and cleared in pieces that something was written to, and in no other', () => {
+    const storage = { pool: new PiecePool(), journal: new Journal() };
+    const cache = new SlabCache(storage, 'thing', 64, new Pages());
+    const record = cache.records('seldom', 64, true);
+    // 256 records in a piece.
+    const handles = Array.from({ length: 600 }, () => cache.alloc());
+    const index = (k: number): number => cache.index(handles[k] as number) * 64;
+    const [first, second, other] = [index(1), index(2), index(300)];
+    const contents = (): number[] => [first, second, other].map((at) => record.get(at));
+    const free = (k: number): void => cache.free(handles[k] as number);
+    free(1);
+    expect(contents()).toEqual([0, 0, 0]);
+    record.set(second, 7);
+    free(2);
+    free(300);
+    expect(contents()).toEqual([0, POISON, 0]);
+    while (!cache.isLive(cache.handleAt(second / 64))) cache.alloc();
+    expect(contents()).toEqual([0, 0, 0]);
+  });
+
   test('a cache gives its host memory back', () => {
     const world = new World(192);
     for (let i = 0; i < 50_000; i++) world.record.set(world.cache.index(world.cache.alloc()) * RECORD, i);
