@@ -4,8 +4,9 @@
  *
  *   slot    0 empty | (upper 8 bits of the name's hash | session index + 1)
  *
- * A search begins at the name's place and goes on by its stride (Name): names that are numbered lie in order, and others
- * in their way, numbered too, are gone round together.
+ * A search begins at the name's place, looks at the three slots beside it, which are of the same line of a cache, and
+ * goes on by the name's stride (Name): names that are numbered lie in order, and others in their way, numbered too, are
+ * gone round together.
  *
  * Nothing is removed: an entry counts only while its session is live, on this list and of the name looked for, so one
  * that unlinking left behind is passed over, and dropped when the map is rebuilt.
@@ -19,6 +20,10 @@ const EMPTY = 0;
 const INDEX = 0xffffff;
 const TAG = ~INDEX;
 const SLOTS_MIN = 1024;
+
+/** The slot to look at after `slot`, which was the `k`th: all four of its group, in any order, and then a stride on. */
+const slotAfter = (slot: number, k: number, stride: number, mask: number): number =>
+  (k & 3) === 0 ? ((slot ^ 3) + stride) & mask : slot ^ ((k & 1) === 0 ? 3 : 1);
 
 export class NameMap implements Stateful {
   readonly #storage: Storage;
@@ -79,7 +84,9 @@ export class NameMap implements Stateful {
     const entry = (table.hash(session) & TAG) | ((session & INDEX) + 1);
     const mask = this.#mask;
     let slot = table.place(session) & mask;
-    while (!this.#slots.replace(slot, EMPTY, entry)) slot = (slot + table.stride(session)) & mask;
+    for (let k = 1; !this.#slots.replace(slot, EMPTY, entry); k++) {
+      slot = slotAfter(slot, k, table.stride(session), mask);
+    }
     this.#used++;
   }
 
@@ -94,7 +101,7 @@ export class NameMap implements Stateful {
     const slots = this.#slots;
     const mask = this.#mask;
     let slot = place & mask;
-    for (;;) {
+    for (let k = 1; ; k++) {
       const entry = slots.get(slot);
       if (entry === EMPTY) return NO_SESSION;
       if (((entry ^ hash) & TAG) === 0) {
@@ -102,7 +109,7 @@ export class NameMap implements Stateful {
         const session = this.#table.listed((entry & INDEX) - 1, this.#list, name);
         if (session !== NO_SESSION) return session;
       }
-      slot = (slot + stride) & mask;
+      slot = slotAfter(slot, k, stride, mask);
     }
   }
 
