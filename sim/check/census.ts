@@ -151,8 +151,9 @@ class Count implements Census {
       }
       const state = frames.state(start);
       if (state === 0) {
-        spans.push({ start, end: start + blocks * 2 ** order });
-        this.untouchedPages += blocks * 2 ** order;
+        const pages = blocks * pagesOf(order as Order);
+        spans.push({ start, end: start + pages });
+        this.untouchedPages += pages;
         continue;
       }
       this.#listed += blocks;
@@ -195,7 +196,7 @@ class Count implements Census {
     const order = stateOrder(state);
     if (stateIsFree(state)) {
       this.free.add(pfn, order);
-      this.#cover(pfn, pfn + pagesOf(order as Order), 'a free block', order);
+      this.#cover(pfn, pfn + pagesOf(order), 'a free block', order);
     } else if (stateIsAllocated(state)) {
       this.allocated.add(pfn, order);
       const owner: Owner = this.#frames.ownerOf(pfn as Pfn);
@@ -206,7 +207,7 @@ class Count implements Census {
       }
       tally.add(pfn, order);
       this.#onAllocated?.(pfn as Pfn, order, owner);
-      this.#cover(pfn, pfn + pagesOf(order as Order), 'an allocated block', order);
+      this.#cover(pfn, pfn + pagesOf(order), 'an allocated block', order);
     } else {
       this.#fault(
         `frame 0x${pfn.toString(16)} is neither free nor allocated: state 0x${(state >>> 0).toString(16)}`,

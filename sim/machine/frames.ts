@@ -79,7 +79,7 @@ export function allocatedState(order: number, type: number, node: number, owner:
 
 export const stateIsFree = (state: number): boolean => (state & KIND_MASK) === FREE;
 export const stateIsAllocated = (state: number): boolean => (state & KIND_MASK) === ALLOCATED;
-export const stateOrder = (state: number): number => (state >>> ORDER_SHIFT) & ORDER_MASK;
+export const stateOrder = (state: number): Order => ((state >>> ORDER_SHIFT) & ORDER_MASK) as Order;
 export const stateType = (state: number): number => (state >>> TYPE_SHIFT) & TYPE_MASK;
 export const stateNode = (state: number): number => (state >>> NODE_SHIFT) & NODE_MASK;
 /** A state of order 0, with another order. */
