@@ -35,11 +35,71 @@ it('blanks a declaration of what the constructor sets in any case, and no other'
     '}',
   ];
   const lines = rendered(code.join('\n')).split('\n');
-  expect(lines.map((line) => line.length)).toEqual(code.map((line) => line.length));
+  // In front of #maybe, which another statement sets, stands its other value.
+  const added = lines.map((line, i) => line.length - (code[i] as string).length);
+  expect(added).toEqual(code.map((_, i) => (i === 2 ? ' $maybe = null;'.length : 0)));
   expect(lines.map((line) => line.trim())).toEqual([
-    ...['class A {', '', '', '$maybe;', 'never;', 'valued = 1;', 'static set;'],
+    ...['class A {', '', '$maybe = null;', '$maybe;', 'never;', 'valued = 1;', 'static set;'],
     ...code.slice(7).map((line) => line.trim().replace('#', '$')),
   ]);
+});
+
+it('lets what changes begin with another value that is kept in the same way, on the line before', () => {
+  const code = [
+    'class A {',
+    '\t#small = 0;',
+    '\t#two = 2;',
+    '\t#wide = -0;',
+    '\t#far = 4294967296;',
+    '\t#is = false;',
+    '\ttext = "";',
+    '\t#nothing = void 0;',
+    '\t#no = null;',
+    '\t#map = new Map();',
+    '\t#list = new List([]);',
+    '\tm(x) {',
+    '\t\tthis.#small++;',
+    '\t\tthis.#two -= 1;',
+    '\t\t[this.#wide, this.#far] = x;',
+    '\t\tx.text = this.#is = this.#nothing = this.#no = this.#map = this.#list = x;',
+    '\t}',
+    '}',
+  ].join('\n');
+  expect(rendered(code).split('\n').slice(0, 11)).toEqual([
+    'class A { $small = 1;',
+    '\t$small = 0; $two = 0;',
+    '\t$two = 2; $wide = 0.5;',
+    '\t$wide = -0; $far = 0.5;',
+    '\t$far = 4294967296; $is = true;',
+    "\t$is = false; text = '-';",
+    '\ttext = ""; $nothing = null;',
+    '\t$nothing = void 0; $no = void 0;',
+    '\t$no = null; $map = new Map();',
+    '\t$map = new Map(); $list = new List([]);',
+    '\t$list = new List([]);',
+  ]);
+});
+
+it('lets alone what is never set, or cannot be given twice', () => {
+  const code = [
+    'class A {',
+    '\tkept = 0;',
+    '\tfirst = 0;',
+    '\tmade = new List(x);',
+    '\t#own = 0;',
+    '\tstatic shared = 0;',
+    '\tconstructor(x) {',
+    '\t\tthis.first = x;',
+    '\t}',
+    '\tm() { this.made = this.kept + this.#own; this.shared = 1; }',
+    '}',
+    'class B {',
+    '\t#own; one = 0; m() { this.#own = this.one++; }',
+    '}',
+  ].join('\n');
+  // Where a line has more than one declaration, none is moved to make room.
+  const [end, own] = ['class B {', 'class B { $own = null;'];
+  expect(rendered(code)).toBe(code.replaceAll('#', '$').replace(end, own));
 });
 
 it.each([
