@@ -12,7 +12,7 @@
  *   count = 1; count = 0;              is none from the start
  *
  * So what begins with a literal, or with a new object that is made of nothing, and is set elsewhere, begins with another
- * of its kind, at the end of the line before.
+ * of its kind, at the end of the line before; with a number that is no small integer in front of wide(0).
  * Nothing moves: positions in the file, and its source map, stay what they were.
  */
 import { parseAst } from 'rolldown/parseAst';
@@ -84,7 +84,7 @@ const isBegun = ({ type, static: isStatic, computed, value }) =>
   type === 'PropertyDefinition' &&
   !isStatic &&
   !computed &&
-  (value === null || literal(value) !== undefined || isNew(value));
+  (value === null || literal(value) !== undefined || isNew(value) || isWide(value));
 
 /** new Map(), new List([]). */
 const isNew = (node) => node.type === 'NewExpression' && node.arguments.every(isEmptyArray);
@@ -98,8 +98,12 @@ function literal(node) {
   return node.type === 'Literal' && isPlain ? node.value : undefined;
 }
 
+/** wide() of sim/base/units.ts; a bundler may have to call it wide$1. */
+const isWide = ({ type, callee }) => type === 'CallExpression' && /^wide(\$\d+)?$/.test(callee.name);
+
 /** Another value that the engine keeps in the same way: -0 is no small integer. */
 function anotherThan(node, code) {
+  if (node !== null && isWide(node)) return '0.5';
   if (node !== null && isNew(node)) return code.slice(node.start, node.end);
   const value = node === null ? null : literal(node);
   if (value === null) return node?.type === 'Literal' ? 'void 0' : 'null';

@@ -13,6 +13,12 @@ export type Pfn = number & { readonly [unit]: 'pfn' };
 /** Power-of-two size of a block in pages. */
 export type Order = number & { readonly [unit]: 'order' };
 
+/**
+ * A field begins with this where it comes to be beyond 31 bits. To the engine it would otherwise be another field from then
+ * on, and code that was made for it would be of no use (build/fields.mjs).
+ */
+export const wide = (n: number): number => n;
+
 export const phys = (bytes: number): Phys => bytes as Phys;
 export const pfn = (frames: number): Pfn => frames as Pfn;
 export const order = (n: number): Order => n as Order;

@@ -14,7 +14,7 @@
 import { assert } from '../base/assert.ts';
 import { NR_FILE, PAGE_SIZE } from '../base/limits.ts';
 import { kernelFunction } from '../base/point.ts';
-import type { Pfn, Phys } from '../base/units.ts';
+import { type Pfn, type Phys, pfnOf } from '../base/units.ts';
 import { Files } from '../files/files.ts';
 import { type CommandLine, type Parsed, parseCommandLine } from '../kernel/command_line.ts';
 import { type BootOptions, Kernel, Panic } from '../kernel/kernel.ts';
@@ -152,11 +152,11 @@ function initMemory(kernel: Kernel, memblock: Memblock, kho: Kho): void {
   for (const [node, { start, end }] of machine.nodes.entries()) {
     if (memblock.hasMemory(node)) take(memmapBytes({ start, end: Math.min(end, last) as Pfn }), node);
   }
-  take(hashBytes({ ...machine.params, ramBytes: kernel.memBytes }));
+  take(hashBytes(kernel.memBytes));
   kho.memoryInit(memblock);
   memblock.setScratchOnly(false);
   for (const { start, end } of memblock.freeRanges()) {
-    buddy.freeRange((start / PAGE_SIZE) as Pfn, (end / PAGE_SIZE) as Pfn);
+    buddy.freeRange(pfnOf(start as Phys), pfnOf(end as Phys));
   }
 }
 

@@ -27,7 +27,7 @@ export const imageBytes = ({ ramBytes }: MachineParams): number =>
 export const memmapBytes = ({ start, end }: NodeSpan): number =>
   roundUp((end - start) * STRUCT_PAGE_BYTES, PAGE_SIZE);
 
-export const hashBytes = ({ ramBytes }: MachineParams): number => roundUp(ramBytes / 1024, PAGE_SIZE);
+export const hashBytes = (ramBytes: number): number => roundUp(ramBytes / 1024, PAGE_SIZE);
 
 /** Where kexec puts its segments. */
 export interface Segments {

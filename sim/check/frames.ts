@@ -18,7 +18,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { EndlessWalk } from '../kho/radix.ts';
 import { readScratchArray, scratchOverlap } from '../kho/scratch.ts';
 import type { PageTracker } from '../kho/tracker.ts';
-import type { Owner } from '../machine/frames.ts';
+import { NO_FRAME, type Owner } from '../machine/frames.ts';
 import { PageFault } from '../machine/page_fault.ts';
 import type { SlabCache } from '../machine/slab.ts';
 import { UseAfterFree } from '../machine/slab_handle.ts';
@@ -145,18 +145,17 @@ function without(ranges: readonly FrameRange[], start: number, end: number): Fra
   });
 }
 
-/** A slab with frames has a live object, which tells where they are. */
+/** A slab with frames has a live object; one without had none when it gave them back (slab.ts). */
 function checkSlab(cache: SlabCache, owned: Tally, report: Report): void {
-  const { objectsPerSlab, objectBytes, order, indexEnd } = cache;
+  const { objectsPerSlab, order, indexEnd } = cache;
   const found = new Tally();
   let live = 0;
   for (let first = 0; first < indexEnd; first += objectsPerSlab) {
-    const here = cache.liveFrom(first, objectsPerSlab);
+    const frame = cache.frameOf(first);
+    const here = frame === NO_FRAME ? 0 : cache.liveFrom(first, objectsPerSlab);
     if (here === 0) continue;
     live += here;
-    let index = first;
-    while (cache.handleAt(index) === 0) index++;
-    found.add(pfnOf((cache.physOf(cache.handleAt(index)) - (index - first) * objectBytes) as Phys), order);
+    found.add(frame, order);
   }
   if (live !== cache.live) report(`slab ${cache.name} counts ${cache.live} objects, ${live} live`);
   if (found.blocks !== cache.slabs)

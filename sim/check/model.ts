@@ -53,8 +53,9 @@ export class SessionModel implements Stateful {
   lost: string | undefined;
 
   constructor(storage: Storage, violations: Violations, describe: (name: number) => string) {
-    this.#outgoing = new Side(storage, 'model outgoing');
-    this.#incoming = new Side(storage, 'model incoming');
+    this.#outgoing = new Side(storage, 'model sessions');
+    this.#incoming = new Side(storage, 'model sessions before');
+    this.#turn();
     this.#violations = violations;
     this.#describe = describe;
     storage.journal.enlist(this);
@@ -114,8 +115,13 @@ export class SessionModel implements Stateful {
     this.#threads.clear();
     this.#held.clear();
     this.#incoming.clear();
-    [this.#incoming, this.#outgoing] = [this.#outgoing, this.#incoming];
+    this.#turn();
     this.lost = undefined;
+  }
+
+  /** What was outgoing is incoming. Done once at first: no engine takes a side for one that never changes. */
+  #turn(): void {
+    [this.#incoming, this.#outgoing] = [this.#outgoing, this.#incoming];
   }
 
   /** The previous kernel's sessions are lost and everybody can see it. */

@@ -18,9 +18,9 @@ import { type Violation, Violations } from '../check/violation.ts';
 import type { BootOptions, Kernel } from '../kernel/kernel.ts';
 import { revisionByName } from '../kernel/revisions.ts';
 import { LUO_MAX_BLOCKS, LUO_SESSIONS_PER_BLOCK } from '../luo/abi.ts';
-import { Column } from '../machine/column.ts';
+import { Storage } from '../machine/column.ts';
 import type { BootParams, Machine } from '../machine/machine.ts';
-import { Agent, type AgentMemory, agentBody, NO_DEVICE, type Observer, type World } from '../user/agent.ts';
+import { Agent, AgentMemory, agentBody, type Observer, type World } from '../user/agent.ts';
 import { KhoTest } from '../user/kho_test.ts';
 import { LiveUpdateDevice } from '../user/liveupdate.ts';
 import { NameBook } from '../user/names.ts';
@@ -107,7 +107,7 @@ class Run implements Observer {
     this.#machine.decisions = request.decisions;
     this.#progress = new Progressing(request.onProgress);
     const { pool, journal, columns } = request.machine;
-    const storage = { pool, journal, columns };
+    const storage = new Storage(pool, journal, columns);
     this.#model = new SessionModel(storage, this.#violations, (name) => this.#names.text(name));
     this.#files = new FileModel(
       this.#violations,
@@ -296,11 +296,8 @@ class Run implements Observer {
     const { system } = world;
     let known = this.#processes.get(program.process);
     if (known === undefined) {
-      const { storage } = system.kernel;
-      const sessions = new Column(storage, `${program.process} sessions`);
-      const before = new Column(storage, `${program.process} sessions before`);
-      const files = new Column(storage, `${program.process} named files`);
-      known = [new Process(system, program.process), { device: NO_DEVICE, sessions, before, files }];
+      const memory = new AgentMemory(system.kernel.storage, program.process);
+      known = [new Process(system, program.process), memory];
       this.#processes.set(program.process, known);
     }
     const [process, memory] = known;

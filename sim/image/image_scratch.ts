@@ -151,7 +151,10 @@ const gapsOf = (ranges: readonly MemoryRange[], ramBytes: number): MemoryRange[]
 /** Areas in the largest stretches of memory without what is taken; undefined where there is no room. */
 function assumedAreas(machine: MachineParams, taken: readonly MemoryRange[]): ScratchArea[] | undefined {
   const frames = { start: 0 as Pfn, end: (machine.ramBytes / PAGE_SIZE) as Pfn };
-  const bytes = roundUp(SCALE * (imageBytes(machine) + memmapBytes(frames) + hashBytes(machine)), ALIGN);
+  const bytes = roundUp(
+    SCALE * (imageBytes(machine) + memmapBytes(frames) + hashBytes(machine.ramBytes)),
+    ALIGN,
+  );
   const low = largest(freeStretches(machine.ramBytes, taken), bytes, LOW_LIMIT);
   if (low === undefined) return undefined;
   const node = largest(freeStretches(machine.ramBytes, [...taken, low]), bytes, machine.ramBytes);

@@ -23,7 +23,7 @@ import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { PAGE_SIZE } from '../base/limits.ts';
 import { definePoint, type Point } from '../base/point.ts';
-import { type Order, type Pfn, type Phys, pfnOf, physOf } from '../base/units.ts';
+import { type Order, type Pfn, type Phys, pfnOf, physOf, wide } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { ZEROED } from '../kernel/mm.ts';
 import { Column } from '../machine/column.ts';
@@ -77,7 +77,7 @@ export class BitmapTracker implements PageTracker, Stateful {
   /** A bit for each order that has its struct kho_mem_phys, perhaps without a bitmap. */
   #known = 0;
   #warned = 0;
-  #mapPhys = 0 as Phys;
+  #mapPhys = wide(0) as Phys;
 
   /** `inScratch` says of a page of the tracker whether a scratch area holds it (CONFIG_KEXEC_HANDOVER_DEBUG). */
   constructor(kernel: Kernel, inScratch: (page: Pfn) => boolean = () => false) {

@@ -13,7 +13,7 @@ import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
 import { PAGE_SIZE, PAGEBLOCK_ORDER } from '../base/limits.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
-import { bytesOf, type Order, type Pfn, type Phys, pagesOf, pfnOf } from '../base/units.ts';
+import { bytesOf, type Order, type Pfn, type Phys, pagesOf, pfnOf, wide } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Memblock } from '../kernel/memblock.ts';
 import {
@@ -65,12 +65,12 @@ export class Kho implements Stateful {
   /** `kho=` and every boot step so far. @kernel kho_is_enabled */
   enabled: boolean;
   scratch: readonly ScratchArea[] = [];
-  scratchArrayPhys = 0;
+  scratchArrayPhys = wide(0);
   /** Root FDT of the previous kernel; 0 unless this boot is a handover. @kernel kho_get_fdt */
-  incomingFdtPhys = 0;
+  incomingFdtPhys = wide(0);
   /** What the previous kernel said of itself. */
   incomingMetadata: KexecMetadata | undefined;
-  #incomingMapPhys = 0;
+  #incomingMapPhys = wide(0);
   #root: RootFdt | undefined;
 
   constructor(kernel: Kernel) {

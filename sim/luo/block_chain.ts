@@ -9,7 +9,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { ERRNO } from '../base/errno.ts';
-import { type Order, orderOf, type Phys } from '../base/units.ts';
+import { type Order, orderOf, type Phys, wide } from '../base/units.ts';
 import { Column, type Storage } from '../machine/column.ts';
 import type { Journal, Stateful } from '../machine/journal.ts';
 import type { Ram } from '../machine/ram.ts';
@@ -50,7 +50,7 @@ export class BlockChain implements OutgoingStore, Stateful {
   blocks = 0;
   /** Slot the cursor stands behind: block, its address (0 where there is none), and index. */
   #block = 0;
-  #at = 0;
+  #at = wide(0);
   #slot = 0;
 
   constructor(storage: Storage, ram: Ram, geometry: ChainGeometry) {

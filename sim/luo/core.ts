@@ -11,7 +11,7 @@
  */
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { definePoint, kernelFunction, type Op } from '../base/point.ts';
-import type { Phys } from '../base/units.ts';
+import { type Phys, wide } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Vfs } from '../kernel/vfs.ts';
 import type { Kho } from '../kho/kexec_handover.ts';
@@ -45,11 +45,11 @@ export class Luo implements Stateful {
   /** `liveupdate=` and every start-up step so far. @kernel liveupdate_enabled */
   enabled: boolean;
   /** Number of the incoming update; 0 on a cold boot. */
-  liveupdateNum = 0;
+  liveupdateNum = wide(0);
   /** Someone has the device open. */
   inUse = false;
   /** Address of the outgoing FLB page, 0 before late start-up. */
-  flbPhys = 0;
+  flbPhys = wide(0);
 
   constructor(kernel: Kernel, kho: Kho, vfs: Vfs) {
     this.#kernel = kernel;

@@ -19,7 +19,7 @@
  */
 import { ERRNO } from '../base/errno.ts';
 import type { Op } from '../base/point.ts';
-import type { Phys } from '../base/units.ts';
+import { type Phys, wide } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { modulePut, moduleTryGet } from '../kernel/module.ts';
 import {
@@ -48,7 +48,7 @@ export class LuoFlbs implements Stateful {
   #registered: FlbState[] = [];
   #links = new Map<FileHandler, FlbState[]>();
   /** The page of the previous kernel, 0 for none: mapped, never restored. */
-  incomingPhys = 0;
+  incomingPhys = wide(0);
 
   constructor(kernel: Kernel, handlers: FileHandlers, enabled: () => boolean) {
     this.#kernel = kernel;

@@ -10,7 +10,7 @@
 import { type Answer, after } from '../base/answer.ts';
 import { ERRNO, printErrno } from '../base/errno.ts';
 import { kernelFunction, type Op } from '../base/point.ts';
-import { fromWords, type Phys } from '../base/units.ts';
+import { fromWords, type Phys, wide } from '../base/units.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { DESERIALIZE_FILE_ERRORS, DESERIALIZE_LATCH } from '../kernel/patches.ts';
 import { STEP } from '../machine/cpu.ts';
@@ -45,7 +45,7 @@ export class SessionDeserializer implements Stateful {
   readonly #kernel: Kernel;
   readonly #maker: SessionMaker;
   readonly #openIncoming: OpenIncoming;
-  #head = 0;
+  #head = wide(0);
   #store: IncomingStore | undefined;
   #isDone = false;
   /** What every open after the first gets. */

@@ -14,7 +14,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { MAX_PAGE_ORDER, NODES_MAX, PAGEBLOCK_ORDER } from '../base/limits.ts';
-import { type Order, type Pfn, pagesOf } from '../base/units.ts';
+import { type Order, type Pfn, pagesOf, wide } from '../base/units.ts';
 import type { Storage } from './column.ts';
 import {
   allocatedState,
@@ -58,7 +58,7 @@ export interface NodeFreeRun extends FreeRun {
 export class Buddy {
   readonly frames: FrameTable;
   /** Pages that were ever handed over and not taken back: free or allocated. @kernel totalram_pages */
-  managed = 0;
+  managed = wide(0);
   /** Told of every bad free; nothing was changed. */
   onBadFree: ((what: BadFree, pfn: Pfn) => void) | undefined;
   readonly #types: PageblockTypes;

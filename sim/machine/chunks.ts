@@ -9,26 +9,24 @@ export const CHUNK_BYTES = 65536;
 export const CHUNK_PAGES = 16;
 const PAGE_WORDS = PIECE_WORDS / CHUNK_PAGES;
 
-export interface Chunk {
-  words: Int32Array;
-  dirty: number;
-  open: number;
-  guard: number;
+/** A bit for each page in `dirty`, `open`, `guard` and `saved`. */
+export class Chunk {
+  readonly words: Int32Array;
+  dirty = 0;
+  open = 0;
+  guard = 0;
   /** Journal epoch in which `open` holds. */
-  epoch: number;
+  epoch = 0;
   /** Pages saved in that epoch. */
-  saved: number;
+  saved = 0;
+
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
 }
 
 /** Stands where no chunk has materialised. Never written. */
-export const ABSENT: Chunk = {
-  words: new Int32Array(PIECE_WORDS),
-  dirty: 0,
-  open: 0,
-  guard: 0,
-  epoch: 0,
-  saved: 0,
-};
+export const ABSENT = new Chunk(new Int32Array(PIECE_WORDS));
 const ABSENT_DIRECTORY: Chunk[] = new Array<Chunk>(DIRECTORY_PIECES).fill(ABSENT);
 
 export class Chunks {
@@ -51,7 +49,7 @@ export class Chunks {
       directory = ABSENT_DIRECTORY.slice();
       this.#directories[cn >>> DIRECTORY_SHIFT] = directory;
     }
-    const chunk: Chunk = { words, dirty: 0, open: 0, guard: 0, epoch: 0, saved: 0 };
+    const chunk = new Chunk(words);
     directory[cn & DIRECTORY_MASK] = chunk;
     this.numbers.push(cn);
     return chunk;

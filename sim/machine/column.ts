@@ -13,11 +13,17 @@ import type { Journal, Undoable } from './journal.ts';
 import { PIECE_MASK, PIECE_SHIFT, PIECE_WORDS, type PiecePool, ZERO_PIECE } from './pool.ts';
 
 /** Where columns get their memory and log their changes. */
-export interface Storage {
+export class Storage {
   readonly pool: PiecePool;
   readonly journal: Journal;
   /** Where given: every column made here, so that its owner can dispose of them together. */
-  readonly columns?: Column[];
+  readonly columns?: Column[] | undefined;
+
+  constructor(pool: PiecePool, journal: Journal, columns?: Column[]) {
+    this.pool = pool;
+    this.journal = journal;
+    this.columns = columns;
+  }
 }
 
 export class Column implements Undoable {

@@ -27,7 +27,6 @@ export interface Backdrop {
 
 /** Where the untouched memory of a machine comes from; never changes, so it is its own copy. */
 export class GarbageMap {
-  static readonly NONE = new GarbageMap([]);
   readonly regions: readonly GarbageRegion[];
   readonly #backdrop: Backdrop | undefined;
 

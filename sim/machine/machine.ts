@@ -19,7 +19,7 @@ import {
 import { definePoint } from '../base/point.ts';
 import { RandomStream } from '../base/random.ts';
 import { type Pfn, type Phys, roundDown, roundUp } from '../base/units.ts';
-import type { Column } from './column.ts';
+import { type Column, Storage } from './column.ts';
 import { type CostProfile, Cpus } from './cpu.ts';
 import { Journal, type Mark } from './journal.ts';
 import type { PiecePool } from './pool.ts';
@@ -114,7 +114,7 @@ export class Machine {
     this.params = params;
     this.pool = pool;
     this.decisions = decisions;
-    this.ram = new Ram({ pool, journal: this.journal }, params.ramBytes);
+    this.ram = new Ram(new Storage(pool, this.journal), params.ramBytes);
     this.cpus = new Cpus(params.cpus, profile);
     this.journal.enlist(this.cpus);
     this.nodes = nodes;

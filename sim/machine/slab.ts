@@ -28,14 +28,7 @@ import { NO_FRAME } from './frames.ts';
 import type { Journal, Stateful } from './journal.ts';
 import { PIECE_MASK, PIECE_WORDS, ZERO_PIECE } from './pool.ts';
 import { GENERATION_MASK, GENERATION_ONE, INDEX_BITS, INDEX_MASK, UseAfterFree } from './slab_handle.ts';
-import { slabOrder } from './slab_order.ts';
-
-/** Where a cache gets its frames. */
-export interface PageSource {
-  /** First frame of a block, -1 if there is none. */
-  allocPages(order: Order): Pfn | -1;
-  freePages(pfn: Pfn, order: Order): void;
-}
+import { type PageSource, slabOrder } from './slab_order.ts';
 
 /** POISON_FREE, in every byte. */
 export const POISON = 0x6b6b6b6b;
@@ -126,6 +119,11 @@ export class SlabCache implements Stateful {
   /** Every index is below this. */
   get indexEnd(): number {
     return this.#numbers * this.objectsPerSlab;
+  }
+
+  /** First frame of the slab that an index is in, -1 where it has none. */
+  frameOf(index: number): Pfn | -1 {
+    return (this.#rows.get(((index / this.objectsPerSlab) | 0) * ROW + FRAME) - 1) as Pfn | -1;
   }
 
   /**
@@ -269,9 +267,8 @@ export class SlabCache implements Stateful {
   /** Address of a live object. */
   physOf(handle: number): Phys {
     const index = this.index(handle);
-    const slab = (index / this.objectsPerSlab) | 0;
-    const frame = this.#rows.get(slab * ROW + FRAME) - 1;
-    return (frame * PAGE_SIZE + (index - slab * this.objectsPerSlab) * this.objectBytes) as Phys;
+    const place = index % this.objectsPerSlab;
+    return (this.frameOf(index) * PAGE_SIZE + place * this.objectBytes) as Phys;
   }
 
   /** Gives the host memory back; the frames stay with whoever lent them. The cache cannot be used again. */
@@ -408,6 +405,9 @@ export class SlabCache implements Stateful {
 
   /** Gives the frames of an empty slab back. @kernel discard_slab */
   #discard(slab: number): void {
+    // Nobody counts the objects of a slab without frames.
+    const lives = this.liveFrom(slab * this.objectsPerSlab, this.objectsPerSlab);
+    assert(lives === 0, `${this.name}: a slab is given back, and an object in it lives`);
     const row = slab * ROW;
     const pfn = (this.#rows.get(row + FRAME) - 1) as Pfn;
     this.#rows.set(row + FRAME, 0);

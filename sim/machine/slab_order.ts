@@ -7,7 +7,14 @@
  */
 import { assert } from '../base/assert.ts';
 import { MAX_PAGE_ORDER, PAGE_SIZE } from '../base/limits.ts';
-import { bytesOf, type Order, order, orderOf } from '../base/units.ts';
+import { bytesOf, type Order, order, orderOf, type Pfn } from '../base/units.ts';
+
+/** Where a cache gets the frames of its slabs. */
+export interface PageSource {
+  /** First frame of a block, -1 if there is none. */
+  allocPages(order: Order): Pfn | -1;
+  freePages(pfn: Pfn, order: Order): void;
+}
 
 /** slub_max_order: PAGE_ALLOC_COSTLY_ORDER. */
 const SLUB_MAX_ORDER = 3;

@@ -12,7 +12,7 @@ const PAGE_WORDS = PAGE_SIZE / 4;
 
 export class Untouched implements Stateful {
   readonly stamps: Stamps;
-  garbage = GarbageMap.NONE;
+  garbage = new GarbageMap([]);
 
   constructor(storage: Storage) {
     this.stamps = new Stamps(storage);

@@ -12,7 +12,7 @@ import { ERRNO } from '../base/errno.ts';
 import { definePoint, type Op, type Point } from '../base/point.ts';
 import type { System } from '../boot/boot.ts';
 import type { FileHandle } from '../kernel/vfs.ts';
-import type { Column } from '../machine/column.ts';
+import { Column, type Storage } from '../machine/column.ts';
 import type { VirtualTime } from '../machine/cpu.ts';
 import { PIECE_MASK } from '../machine/pool.ts';
 import type { Scheduler } from '../sched/scheduler.ts';
@@ -71,15 +71,24 @@ export interface World {
   readonly observer: Observer;
 }
 
+/** No descriptor: what a process that has not opened the device remembers. */
+const NO_DEVICE = -ERRNO.EBADF;
+
 /** What a process remembers: its device descriptor, and the descriptor of each session by name. */
-export interface AgentMemory {
-  device: number;
+export class AgentMemory {
+  device = NO_DEVICE;
   /** By name id: the descriptor + 1 that the process got last. */
   readonly sessions: Column;
   /** By such a descriptor: the one + 1 of the same name that it got before; 0 for none. */
   readonly before: Column;
   /** As sessions, for files. */
   readonly files: Column;
+
+  constructor(storage: Storage, process: string) {
+    this.sessions = new Column(storage, `${process} sessions`);
+    this.before = new Column(storage, `${process} sessions before`);
+    this.files = new Column(storage, `${process} named files`);
+  }
 }
 
 type OtherAction = Exclude<Action, FileAction | { do: SessionVerb }>;
@@ -111,6 +120,7 @@ const isForRoot = ({ do: verb }: OtherAction): boolean =>
 export class Agent implements Iterator<Point, number, void> {
   readonly #world: World;
   readonly #observer: Observer;
+  readonly #book: NameBook;
   readonly #sched: Scheduler;
   readonly #device: LiveUpdateDevice;
   readonly #calls: Syscalls;
@@ -145,6 +155,7 @@ export class Agent implements Iterator<Point, number, void> {
   constructor(world: World, task: Task, process: Process, memory: AgentMemory, actions: readonly Action[]) {
     this.#world = world;
     this.#observer = world.observer;
+    this.#book = world.names;
     this.#sched = world.system.kernel.sched;
     this.#device = world.device;
     this.#calls = world.calls;
@@ -209,12 +220,11 @@ export class Agent implements Iterator<Point, number, void> {
   }
 
   #begin(action: Action): void {
-    const { system, names } = this.#world;
     this.#verb = action.do;
     this.#kind = kindOf(action);
-    this.#from = system.kernel.machine.cpus.current.now();
+    this.#from = this.#world.system.kernel.machine.cpus.current.now();
     this.#names = 'names' in action ? action.names.count : -1;
-    this.#name = 'names' in action && this.#names > 0 ? names.base(action.names) : -1;
+    this.#name = 'names' in action && this.#names > 0 ? this.#book.base(action.names) : -1;
     this.#observer.began(this.#thread, action.do);
   }
 
@@ -286,7 +296,7 @@ export class Agent implements Iterator<Point, number, void> {
 
   #file(action: FileAction): Answer {
     this.#observer.fileCalled(this.#thread, action, this.#name, this.#done);
-    const session = 'session' in action ? this.#world.names.base(action.session) : -1;
+    const session = 'session' in action ? this.#book.base(action.session) : -1;
     return this.#fileCalls.call(this.#thread, action, this.#memory, this.#name, this.#done, session);
   }
 
@@ -295,7 +305,7 @@ export class Agent implements Iterator<Point, number, void> {
     const argument = this.#argument;
     const memory = this.#memory;
     if (kind <= RETRIEVE) {
-      this.#world.names.write(name, argument);
+      this.#book.write(name, argument);
       const number = kind === CREATE ? LIVEUPDATE_IOCTL_CREATE_SESSION : LIVEUPDATE_IOCTL_RETRIEVE_SESSION;
       return this.#device.ioctl(this.#thread, memory.device, number, argument);
     }
@@ -373,6 +383,3 @@ export class Agent implements Iterator<Point, number, void> {
 
 /** An agent as the body of a task. */
 export const agentBody = (agent: Agent): Op<number> => agent as unknown as Op<number>;
-
-/** No descriptor: what a process that has not opened the device remembers. */
-export const NO_DEVICE = -ERRNO.EBADF;

@@ -27,12 +27,21 @@ export const PATTERNS_MAX = 126;
 
 export const plainName = (name: string): Names => ({ pattern: name, first: 0, count: 1 });
 
-interface Pattern {
+class Pattern {
   readonly text: string;
   readonly before: Uint8Array;
   readonly after: Uint8Array;
   readonly numbered: boolean;
   readonly base: number;
+
+  /** `after`: what follows %d, undefined where there is none. */
+  constructor(text: string, before: string, after: string | undefined, base: number) {
+    this.text = text;
+    this.before = new TextEncoder().encode(before).subarray(0, NAME_WORDS * 4);
+    this.after = new TextEncoder().encode(after ?? '');
+    this.numbered = after !== undefined;
+    this.base = base;
+  }
 }
 
 export class NameBook {
@@ -130,16 +139,9 @@ export class NameBook {
     const known = this.#patterns.get(text);
     if (known !== undefined) return known;
     const [before = '', after] = text.split('%d');
-    const numbered = after !== undefined;
     assert(this.#numbered < PATTERNS_MAX && this.#plain < NUMBERS_MAX, 'too many names');
-    const base = numbered ? ++this.#numbered * NUMBERS_MAX : this.#plain++;
-    const pattern = {
-      text,
-      before: new TextEncoder().encode(before).subarray(0, NAME_WORDS * 4),
-      after: new TextEncoder().encode(after ?? ''),
-      numbered,
-      base,
-    };
+    const base = after !== undefined ? ++this.#numbered * NUMBERS_MAX : this.#plain++;
+    const pattern = new Pattern(text, before, after, base);
     this.#patterns.set(text, pattern);
     this.#byBase.set(base, pattern);
     return pattern;

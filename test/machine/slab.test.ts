@@ -10,9 +10,7 @@ import { Journal, type Mark } from '../../sim/machine/journal.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
 import { RowWord } from '../../sim/machine/row_word.ts';
 import { POISON, SlabCache } from '../../sim/machine/slab.ts';
-import { UseAfterFree } from '../../sim/machine/slab_handle.ts';
-
-const INDEX_MASK = 2 ** 24 - 1;
+import { indexOf, UseAfterFree } from '../../sim/machine/slab_handle.ts';
 
 /** Blocks at ascending addresses, some of which it was told not to have; freed ones are used again. */
 class Pages {
@@ -103,7 +101,7 @@ class World {
     expect(() => this.cache.row(handle)).toThrow(UseAfterFree);
     this.live.delete(handle);
     this.dead.push(handle);
-    expect(this.row(handle & INDEX_MASK)).toEqual(Array(8).fill(POISON));
+    expect(this.row(indexOf(handle))).toEqual(Array(8).fill(POISON));
   }
 
   /** Everything that must hold at any moment. */
@@ -136,10 +134,13 @@ class World {
     }
     const slab = cache.objectsPerSlab;
     const lives = (index: number): boolean => cache.handleAt(index) !== 0;
+    const blocks = new Set([-1]);
     for (let first = 0; first < cache.indexEnd; first += slab) {
+      for (const index of [first, first + slab - 1]) blocks.add(cache.frameOf(index));
       const live = Array.from({ length: slab }, (_, k) => first + k).filter(lives).length;
       expect(cache.liveFrom(first, slab)).toBe(live);
     }
+    expect(blocks).toEqual(new Set([-1, ...pages.lent.keys()]));
     // No slab without an object keeps its frames.
     expect(used.size).toBe(pages.lent.size);
     for (let index = 0; index < cache.indexEnd; index++) {
@@ -280,9 +281,8 @@ describe('examples', () => {
     const handles = Array.from({ length: 5 }, () => world.cache.alloc());
     world.cache.free(handles[1] as number);
     world.cache.free(handles[3] as number);
-    expect(
-      [world.cache.alloc(), world.cache.alloc(), world.cache.alloc()].map((h) => h & INDEX_MASK),
-    ).toEqual([3, 1, 5]);
+    const next = [world.cache.alloc(), world.cache.alloc(), world.cache.alloc()];
+    expect(next.map(indexOf)).toEqual([3, 1, 5]);
     expect(world.cache.isLive(handles[3] as number)).toBe(false);
   });
 
@@ -292,7 +292,7 @@ describe('examples', () => {
     const handles = Array.from({ length: 3 * perSlab }, () => world.cache.alloc());
     for (const slab of [2, 0, 1]) world.cache.free(handles[slab * perSlab + 4] as number);
     const next = [world.cache.alloc(), world.cache.alloc(), world.cache.alloc()];
-    expect(next.map((h) => h & INDEX_MASK)).toEqual([2, 0, 1].map((slab) => slab * perSlab + 4));
+    expect(next.map(indexOf)).toEqual([2, 0, 1].map((slab) => slab * perSlab + 4));
   });
 
   test('generations repeat after 127 lives of a place', () => {
@@ -304,7 +304,7 @@ describe('examples', () => {
     for (let life = 1; life < 127; life++) {
       world.cache.free(handle);
       handle = world.cache.alloc();
-      expect(handle & INDEX_MASK).toBe(first & INDEX_MASK);
+      expect(indexOf(handle)).toBe(indexOf(first));
       expect(handle).toBeGreaterThan(0);
       expect(world.cache.isLive(first)).toBe(false);
       seen.add(handle);
@@ -321,8 +321,8 @@ describe('examples', () => {
     world.cache.free(handle);
     expect(world.cache.slabs).toBe(0);
     const other = world.cache.alloc();
-    expect(other & INDEX_MASK).toBe(handle & INDEX_MASK);
-    expect(() => world.cache.index(handle)).toThrow(`use after free of thing object ${handle & INDEX_MASK}`);
+    expect(indexOf(other)).toBe(indexOf(handle));
+    expect(() => world.cache.index(handle)).toThrow(`use after free of thing object ${indexOf(handle)}`);
     expect(() => world.cache.free(handle)).toThrow('double free of thing object');
     expect(world.cache.isLive(0)).toBe(false);
   });
@@ -368,14 +368,21 @@ describe('examples', () => {
     expect(world.storage.pool.taken).toBe(0);
   });
 
+  test('a slab in which an object lives is not given back', () => {
+    const { cache } = new World(192);
+    const [one, other] = [cache.alloc(), cache.alloc()];
+    cache.free(one);
+    cache.objects.set(indexOf(one) * ROW, 1 << 31);
+    expect(() => cache.free(other)).toThrow('a slab is given back, and an object in it lives');
+  });
+
   test('live objects are counted in slabs that cross a piece of rows, and behind it', () => {
     const { cache } = new World(192);
     const handles = Array.from({ length: 8400 }, () => cache.alloc());
     for (const [i, handle] of handles.entries()) if (i % 3 === 0) cache.free(handle);
     const expectCounted = (first: number, n: number): void => {
-      const live = Array.from({ length: n }, (_, k) => cache.handleAt(first + k)).filter(
-        (at) => at !== 0,
-      ).length;
+      const here = Array.from({ length: n }, (_, k) => cache.handleAt(first + k));
+      const live = here.filter((handle) => handle !== 0).length;
       expect([first, n, cache.liveFrom(first, n)]).toEqual([first, n, live]);
     };
     // 4096 rows of 4 words are a piece, and 21 objects a slab.
