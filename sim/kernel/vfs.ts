@@ -131,7 +131,8 @@ export class Vfs implements Stateful {
 
   /** Whether the file is there and has several references. */
   isShared(file: FileHandle): boolean {
-    return this.#filp.isLive(file) && this.references(file) > 1;
+    if (!this.#filp.isLive(file)) return false;
+    return ((this.#filp.peek(file)[this.#filp.rowAt(file) + STATE] as number) & REFERENCES) > 1;
   }
 
   privateData(file: FileHandle): number {

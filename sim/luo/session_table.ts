@@ -189,7 +189,7 @@ export class SessionTable {
 
   /** Where a session has this name, up to its NUL: the one behind it on its list; else OTHER_NAME. */
   nextIfNamed(session: SessionHandle, words: Int32Array, at: number): SessionHandle | typeof OTHER_NAME {
-    const row = this.slab.row(session);
+    const row = this.slab.peek(session);
     if (!this.#sameName(row, indexOf(session), words, at)) return OTHER_NAME;
     return row[this.slab.rowAt(session) + NEXT] as SessionHandle;
   }

@@ -34,7 +34,10 @@ export class Column implements Undoable {
   readonly #end: number;
   /** Up to the last one that was written; ZERO_PIECE where nothing was. Never empty: that would be another kind of array. */
   readonly #pieces: Int32Array[] = [ZERO_PIECE];
-  /** The piece that was looked for last, and its number: most looks are for the same again. */
+  /**
+   * The piece that was looked for last, and its number: most looks are for the same again. The first does not take the
+   * place of another: what everybody comes back to, as the descriptor of a device, lies there.
+   */
   #last: Int32Array = ZERO_PIECE;
   #lastNumber = 0;
   /** Whether nothing was ever written. */
@@ -69,8 +72,7 @@ export class Column implements Undoable {
 
   /** The piece that holds word `i`, for reading runs that do not cross a piece. */
   piece(i: number): Int32Array {
-    if (i >>> PIECE_SHIFT !== this.#lastNumber) this.#find(i >>> PIECE_SHIFT);
-    return this.#last;
+    return i >>> PIECE_SHIFT === this.#lastNumber ? this.#last : this.#find(i >>> PIECE_SHIFT);
   }
 
   /** The piece that holds words i..i+n-1, which do not cross a piece, for writing them: they are logged now. */
@@ -112,10 +114,14 @@ export class Column implements Undoable {
     this.#last = ZERO_PIECE;
   }
 
-  #find(p: number): void {
+  #find(p: number): Int32Array {
     const pieces = this.#pieces;
-    this.#last = p < pieces.length ? (pieces[p] as Int32Array) : ZERO_PIECE;
-    this.#lastNumber = p;
+    const piece = p < pieces.length ? (pieces[p] as Int32Array) : ZERO_PIECE;
+    if (p !== 0) {
+      this.#last = piece;
+      this.#lastNumber = p;
+    }
+    return piece;
   }
 
   #openSlowly(i: number, n: number): Int32Array {

@@ -29,6 +29,7 @@ import type { Journal, Stateful } from './journal.ts';
 import { PIECE_MASK, PIECE_WORDS, ZERO_PIECE } from './pool.ts';
 import { GENERATION_MASK, GENERATION_ONE, INDEX_BITS, INDEX_MASK, UseAfterFree } from './slab_handle.ts';
 import { type PageSource, slabOrder } from './slab_order.ts';
+import { SlabRecords } from './slab_records.ts';
 
 /** POISON_FREE, in every byte. */
 export const POISON = 0x6b6b6b6b;
@@ -47,12 +48,6 @@ const IN_USE_MASK = 0xffff;
 const USED_SHIFT = 16;
 const USED_ONE = 1 << USED_SHIFT;
 
-interface Records {
-  readonly column: Column;
-  readonly words: number;
-  readonly sparse: boolean;
-}
-
 export class SlabCache implements Stateful {
   readonly name: string;
   /** Bytes that an object takes in its slab. */
@@ -70,7 +65,7 @@ export class SlabCache implements Stateful {
   readonly objects: Column;
   readonly #rowShift: number;
   readonly #rows: Column;
-  readonly #records: Records[] = [];
+  readonly #records = new SlabRecords();
   // Slab numbers + 1, 0 for none.
   #current = 0;
   /** Row words of the current slab, and the index of its first object. */
@@ -85,6 +80,9 @@ export class SlabCache implements Stateful {
   /** A handle that was looked at last, and lives, and the piece that has its row; 0 for none. */
   #known = 0;
   #knownRow: Int32Array = ZERO_PIECE;
+  /** The same of the one that was allocated last: a call goes on with it, and the next one with what was known before. */
+  #made = 0;
+  #madeRow: Int32Array = ZERO_PIECE;
 
   /**
    * `objectBytes` is the size of the real struct; `rowWords` what is kept of it in a row, a power of two with word 0;
@@ -134,7 +132,7 @@ export class SlabCache implements Stateful {
     assert(this.indexEnd === 0, `${this.name}: records are declared before the first object`);
     assert(words >= 1 && words <= PIECE_WORDS, `${this.name}: a record fits a piece`);
     const column = new Column(this.#storage, name, (1 << INDEX_BITS) * words);
-    this.#records.push({ column, words, sparse });
+    this.#records.add(column, words, sparse);
     return column;
   }
 
@@ -162,8 +160,9 @@ export class SlabCache implements Stateful {
       this.#fill(index, objects, 0);
     }
     objects[at] = LIVE | generation;
-    this.#known = generation | index;
-    this.#knownRow = objects;
+    this.#made = generation | index;
+    // Mostly the same: to set a reference costs more than to compare it.
+    if (objects !== this.#madeRow) this.#madeRow = objects;
     return generation | index;
   }
 
@@ -180,6 +179,7 @@ export class SlabCache implements Stateful {
       throw new UseAfterFree(this.name, handle, 'double free');
     }
     if (handle === this.#known) this.#known = 0;
+    if (handle === this.#made) this.#made = 0;
     const objects = this.objects.open(index << shift, 1 << shift);
     this.#fill(index, objects, POISON);
     this.live--;
@@ -204,8 +204,19 @@ export class SlabCache implements Stateful {
    * just given the handle, and logged it. Throws UseAfterFree.
    */
   row(handle: number): Int32Array {
+    if (handle === this.#made) return this.#madeRow;
     if (handle !== this.#known) this.#look(handle);
     return this.#knownRow;
+  }
+
+  /** The same in passing: what was looked at last stays at hand. */
+  peek(handle: number): Int32Array {
+    const i = (handle & INDEX_MASK) << this.#rowShift;
+    const piece = this.objects.piece(i);
+    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) {
+      throw new UseAfterFree(this.name, handle, 'use after free');
+    }
+    return piece;
   }
 
   rowAt(handle: number): number {
@@ -230,7 +241,7 @@ export class SlabCache implements Stateful {
 
   /** The same for a neighbour of the object that was looked at last, which stays at hand. */
   setBeside(handle: number, word: number, value: number): void {
-    const piece = this.#find(handle);
+    const piece = this.peek(handle);
     const i = ((handle & INDEX_MASK) << this.#rowShift) + word;
     (this.#journal.depth === 0 ? piece : this.objects.open(i, 1))[i & PIECE_MASK] = value;
   }
@@ -275,7 +286,7 @@ export class SlabCache implements Stateful {
   dispose(): void {
     this.objects.dispose();
     this.#rows.dispose();
-    for (const { column } of this.#records) column.dispose();
+    this.#records.dispose();
   }
 
   capture(): unknown {
@@ -307,6 +318,7 @@ export class SlabCache implements Stateful {
       this.#numbers,
     ] = state as [number, number, number, number, number, number, number, number, number, number];
     this.#known = 0;
+    this.#made = 0;
   }
 
   /**
@@ -363,29 +375,16 @@ export class SlabCache implements Stateful {
   }
 
   #look(handle: number): void {
-    this.#knownRow = this.#find(handle);
+    const row = this.peek(handle);
+    if (row !== this.#knownRow) this.#knownRow = row;
     this.#known = handle;
-  }
-
-  #find(handle: number): Int32Array {
-    const i = (handle & INDEX_MASK) << this.#rowShift;
-    const piece = this.objects.piece(i);
-    if (piece[i & PIECE_MASK] !== (LIVE | (handle & GENERATION_MASK))) {
-      throw new UseAfterFree(this.name, handle, 'use after free');
-    }
-    return piece;
   }
 
   /** Makes `word` of all that an object contains. Its own word too: whoever calls sets that one. */
   #fill(index: number, objects: Int32Array, word: number): void {
     const n = 1 << this.#rowShift;
     fillWords(objects, (index * n) & PIECE_MASK, n, word);
-    const records = this.#records;
-    for (let k = 0; k < records.length; k++) {
-      const { column, words, sparse } = records[k] as Records;
-      if (sparse && (column.blank || column.piece(index * words) === ZERO_PIECE)) continue;
-      column.fill(index * words, words, word);
-    }
+    this.#records.fill(index, word);
   }
 
   #load(slab: number): void {
