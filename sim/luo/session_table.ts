@@ -182,11 +182,6 @@ export class SessionTable {
     ram.storeRuns(address, row, at, HEAD, this.#tails.piece(tail), tail & PIECE_MASK, TAIL);
   }
 
-  /** Whether this is the name of a session, up to its NUL. */
-  hasName(session: SessionHandle, words: Int32Array, at: number): boolean {
-    return this.#sameName(this.slab.row(session), indexOf(session), words, at);
-  }
-
   /** Where a session has this name, up to its NUL: the one behind it on its list; else OTHER_NAME. */
   nextIfNamed(session: SessionHandle, words: Int32Array, at: number): SessionHandle | typeof OTHER_NAME {
     const row = this.slab.peek(session);

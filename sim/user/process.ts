@@ -137,11 +137,14 @@ export class Process implements Stateful {
 
   /** Tells of the file behind every open descriptor, ascending. */
   eachFile(tell: (file: FileHandle) => void): void {
-    for (let fd = 0; fd < this.#top; fd = (fd | PIECE_MASK) + 1) {
+    let left = this.open;
+    for (let fd = 0; left > 0 && fd < this.#top; fd = (fd | PIECE_MASK) + 1) {
       const words = this.#files.piece(fd);
       const n = Math.min(this.#top - fd, words.length);
-      for (let i = 0; i < n; i++) {
+      for (let i = 0; i < n && left > 0; i++) {
         const word = words[i] as number;
+        if (word === 0) continue;
+        left--;
         if (leadsOn(word)) tell((word & ~CLOSE_ON_EXEC) as FileHandle);
       }
     }

@@ -7,6 +7,7 @@ import {
   NO_SESSION,
   ON_INCOMING,
   ON_OUTGOING,
+  OTHER_NAME,
   type SessionHandle,
   SessionTable,
 } from '../../sim/luo/session_table.ts';
@@ -157,7 +158,8 @@ describe('a list of sessions', () => {
     }) as [Int32Array, Int32Array, Int32Array];
     const session = table.alloc(long, 0);
     list.append(session);
-    expect([short, long, other].map((name) => table.hasName(session, name, 0))).toEqual([false, true, false]);
+    const found = [short, long, other].map((name) => table.nextIfNamed(session, name, 0));
+    expect(found).toEqual([OTHER_NAME, NO_SESSION, OTHER_NAME]);
     expect(list.scan(long, 0)).toBe(session);
     list.unlink(session);
     expect(list.scan(long, 0)).toBe(NO_SESSION);
@@ -214,9 +216,9 @@ describe('a list of sessions', () => {
       const session = table.alloc(words, 0);
       const end = (length >> 2) + 1;
       words.fill(-1, end);
-      expect([length, table.hasName(session, words, 0)]).toEqual([length, true]);
+      expect([length, table.nextIfNamed(session, words, 0)]).toEqual([length, NO_SESSION]);
       words[end - 1] = (words[end - 1] as number) ^ 1;
-      expect([length, table.hasName(session, words, 0)]).toEqual([length, false]);
+      expect([length, table.nextIfNamed(session, words, 0)]).toEqual([length, OTHER_NAME]);
     }
   });
 

@@ -119,7 +119,8 @@ class World {
       indices.add(index);
       addresses.push(cache.physOf(handle));
       expect(this.row(index)).toEqual(Array(8).fill(value));
-      expect(cache.row(handle)[cache.rowAt(handle) + 1]).toBe(value);
+      for (const row of [cache.row(handle), cache.peek(handle)])
+        expect(row[cache.rowAt(handle) + 1]).toBe(value);
     }
     expect(indices.size).toBe(this.live.size);
     addresses.sort((a, b) => a - b);
@@ -133,12 +134,11 @@ class World {
       used.add(block ?? -1);
     }
     const slab = cache.objectsPerSlab;
-    const lives = (index: number): boolean => cache.handleAt(index) !== 0;
     const blocks = new Set([-1]);
     for (let first = 0; first < cache.indexEnd; first += slab) {
       for (const index of [first, first + slab - 1]) blocks.add(cache.frameOf(index));
-      const live = Array.from({ length: slab }, (_, k) => first + k).filter(lives).length;
-      expect(cache.liveFrom(first, slab)).toBe(live);
+      const here = Array.from({ length: slab }, (_, k) => cache.handleAt(first + k));
+      expect(cache.liveFrom(first, slab)).toBe(here.filter((handle) => handle !== 0).length);
     }
     expect(blocks).toEqual(new Set([-1, ...pages.lent.keys()]));
     // No slab without an object keeps its frames.
