@@ -7,12 +7,12 @@
  * So declarations of what the constructor sets in any case are blanked. A private field cannot do without one, so #name
  * becomes $name.
  *
- *   count = 0;                         is a constant until somebody counts, which may be a minute after code was made of
- *                                      it: all that the engine made is thrown away, and made again
+ *   count = 0;                         is a constant until somebody counts, a minute after code was made of it perhaps:
+ *                                      all that the engine made is thrown away, and made again
  *   count = 1; count = 0;              is none from the start
  *
- * So what begins with a literal, or with a new object that is made of nothing, and is set elsewhere, begins with another
- * of its kind, at the end of the line before; with a number that is no small integer in front of wide(0).
+ * So what begins with a literal, or with a new object that is made of nothing, and is set elsewhere, begins with
+ * another of its kind, at the end of the line before; in front of wide(0), with a number that is no small integer.
  * Nothing moves: positions in the file, and its source map, stay what they were.
  */
 import { parseAst } from 'rolldown/parseAst';

@@ -14,8 +14,8 @@ export type Pfn = number & { readonly [unit]: 'pfn' };
 export type Order = number & { readonly [unit]: 'order' };
 
 /**
- * A field begins with this where it comes to be beyond 31 bits. To the engine it would otherwise be another field from then
- * on, and code that was made for it would be of no use (build/fields.mjs).
+ * A field begins with this where it comes to be beyond 31 bits. To the engine it would otherwise be another field from
+ * then on, and code that was made for it would be of no use (build/fields.mjs).
  */
 export const wide = (n: number): number => n;
 

@@ -35,6 +35,8 @@ import { SlabRecords } from './slab_records.ts';
 export const POISON = 0x6b6b6b6b;
 
 const LIVE = 1 << 31;
+/** Not 0 either, which many mean by it and nobody may look at. */
+const NO_HANDLE = -1;
 const LINK_MASK = INDEX_MASK;
 
 /** A power of two: the row of a slab lies in one piece. */
@@ -77,11 +79,11 @@ export class SlabCache implements Stateful {
   #freeNumber = 0;
   /** Slab numbers ever used. */
   #numbers = 0;
-  /** A handle that was looked at last, and lives, and the piece that has its row; 0 for none. */
-  #known = 0;
+  /** A handle that was looked at last, and lives, and the piece that has its row. */
+  #known = NO_HANDLE;
   #knownRow: Int32Array = ZERO_PIECE;
-  /** The same of the one that was allocated last: a call goes on with it, and the next one with what was known before. */
-  #made = 0;
+  /** The same of the one that was allocated last: a call goes on with it, and the next with what was known before. */
+  #made = NO_HANDLE;
   #madeRow: Int32Array = ZERO_PIECE;
 
   /**
@@ -178,8 +180,8 @@ export class SlabCache implements Stateful {
     if (this.objects.get(index << shift) !== (LIVE | generation)) {
       throw new UseAfterFree(this.name, handle, 'double free');
     }
-    if (handle === this.#known) this.#known = 0;
-    if (handle === this.#made) this.#made = 0;
+    if (handle === this.#known) this.#known = NO_HANDLE;
+    if (handle === this.#made) this.#made = NO_HANDLE;
     const objects = this.objects.open(index << shift, 1 << shift);
     this.#fill(index, objects, POISON);
     this.live--;
@@ -317,8 +319,8 @@ export class SlabCache implements Stateful {
       this.#freeNumber,
       this.#numbers,
     ] = state as [number, number, number, number, number, number, number, number, number, number];
-    this.#known = 0;
-    this.#made = 0;
+    this.#known = NO_HANDLE;
+    this.#made = NO_HANDLE;
   }
 
   /**

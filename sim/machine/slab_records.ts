@@ -1,6 +1,6 @@
 /*
- * What a slab's objects contain beside their rows: columns of records, zero when the object is allocated and poison once
- * it is freed.
+ * What a slab's objects contain beside their rows: columns of records, zero when the object is allocated and poison
+ * once it is freed.
  */
 import type { Column } from './column.ts';
 import { ZERO_PIECE } from './pool.ts';
