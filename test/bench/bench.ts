@@ -32,10 +32,11 @@ const PROGRAMS: Record<string, () => (sessions: number, mark: Mark) => void> = {
 type Program = 'naive' | 'floor' | 'luosim';
 
 const WHOLE = [...FIVE, ...OTHERS];
+/** As many cycles that the compiler is done before the last of them. */
 const FIT_CYCLES: readonly (readonly [sessions: number, cycles: number])[] = [
   [10_000, 160],
-  [100_000, 20],
-  [1_000_000, 5],
+  [100_000, 60],
+  [1_000_000, 9],
 ];
 const FIT_LAST_CYCLES = 3;
 /** Cycles of one session: what they take does not depend on the size. */
