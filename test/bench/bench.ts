@@ -32,7 +32,7 @@ const PROGRAMS: Record<string, () => (sessions: number, mark: Mark) => void> = {
 type Program = 'naive' | 'floor' | 'luosim';
 
 const WHOLE = [...FIVE, ...OTHERS];
-/** As many cycles that the compiler is done before the last of them. */
+/** As many cycles that the compiler is done before the latter half, which counts. */
 const FIT_CYCLES: readonly (readonly [sessions: number, cycles: number])[] = [
   [10_000, 160],
   [100_000, 60],
