@@ -92,7 +92,10 @@ const isEmptyArray = ({ type, elements }) => type === 'ArrayExpression' && eleme
 
 /** Value of a literal, a negative number among them; undefined of what is none. */
 function literal(node) {
-  if (node.type === 'UnaryExpression' && node.operator === '-') return -literal(node.argument);
+  if (node.type === 'UnaryExpression' && node.operator === '-') {
+    const value = literal(node.argument);
+    return typeof value === 'number' ? -value : undefined;
+  }
   if (node.type === 'UnaryExpression' && node.operator === 'void') return null;
   const isPlain = /^(number|string|boolean)$/.test(typeof node.value) || node.raw === 'null';
   return node.type === 'Literal' && isPlain ? node.value : undefined;

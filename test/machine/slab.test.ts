@@ -10,7 +10,9 @@ import { Journal, type Mark } from '../../sim/machine/journal.ts';
 import { PiecePool } from '../../sim/machine/pool.ts';
 import { RowWord } from '../../sim/machine/row_word.ts';
 import { POISON, SlabCache } from '../../sim/machine/slab.ts';
-import { indexOf, UseAfterFree } from '../../sim/machine/slab_handle.ts';
+import { UseAfterFree } from '../../sim/machine/slab_handle.ts';
+
+const indexOf = (handle: number): number => handle & (2 ** 24 - 1);
 
 /** Blocks at ascending addresses, some of which it was told not to have; freed ones are used again. */
 class Pages {
@@ -346,17 +348,15 @@ describe('examples', () => {
     const record = cache.records('seldom', 64, true);
     // 256 records in a piece.
     const handles = Array.from({ length: 600 }, () => cache.alloc());
-    const index = (k: number): number => cache.index(handles[k] as number) * 64;
-    const [first, second, other] = [index(1), index(2), index(300)];
-    const contents = (): number[] => [first, second, other].map((at) => record.get(at));
+    const at = [1, 2, 300].map((k) => cache.index(handles[k] as number) * 64) as [number, number, number];
+    const contents = (): number[] => at.map((i) => record.get(i));
     const free = (k: number): void => cache.free(handles[k] as number);
     free(1);
     expect(contents()).toEqual([0, 0, 0]);
-    record.set(second, 7);
-    free(2);
-    free(300);
+    record.set(at[1], 7);
+    for (const k of [2, 300]) free(k);
     expect(contents()).toEqual([0, POISON, 0]);
-    while (!cache.isLive(cache.handleAt(second / 64))) cache.alloc();
+    while (!cache.isLive(cache.handleAt(at[1] / 64))) cache.alloc();
     expect(contents()).toEqual([0, 0, 0]);
   });
 
